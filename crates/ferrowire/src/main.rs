@@ -1,0 +1,3 @@
+//! The Linux kernel's L2TP subsystem in user space.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The L2TP subsystem as values: tunnels, sessions, receive and transmit, sans-IO.

@@ -1,0 +1,1 @@
+//! Workers that carry frames between sockets and devices.
