@@ -1,0 +1,216 @@
+//! How tunnels and sessions come and go. Every way to die ends in `remove_tunnel` or `remove_session`.
+
+use alloc::string::ToString;
+
+use crate::Engine;
+use crate::config::{PwType, SessionChange, SessionConfig, SessionSelector, TunnelConfig, check_device_name};
+use crate::drop_reason::DropReason;
+use crate::error::Error;
+use crate::host::{DeviceRequest, Host};
+use crate::mtu::device_mtu;
+use crate::rx::reorder::ReorderQueue;
+use crate::rx::seq::RxSeq;
+use crate::session::{Session, SessionKey};
+use crate::stats::Stats;
+use crate::time::to_jiffies;
+use crate::tunnel::{Tunnel, TunnelKey};
+use crate::tx::low16;
+
+use super::ids::SessionId;
+
+/// The name of a device for which none was asked.
+const DEFAULT_NAME: &str = "l2tpeth%d";
+
+impl<S: Clone, D: Clone> Engine<S, D> {
+    /// Makes a tunnel (`L2TP_CMD_TUNNEL_CREATE`).
+    ///
+    /// # Errors
+    /// [`Error::TunnelExists`], [`Error::Full`], or what the host answered. Nothing is left behind.
+    pub fn create_tunnel<H: Host<Socket = S, Device = D>>(
+        &mut self,
+        host: &mut H,
+        config: TunnelConfig,
+    ) -> Result<TunnelKey, Error> {
+        if self.find_tunnel(config.tunnel_id).is_ok() {
+            return Err(Error::TunnelExists);
+        }
+        if self.tunnels.len() >= self.limits.tunnels {
+            return Err(Error::Full);
+        }
+        let socket = host.open_socket(TunnelKey(self.tunnels.vacant_key()), &config)?;
+        let tunnel_id = config.tunnel_id;
+        let key = TunnelKey(self.tunnels.insert(Tunnel::new(config, socket)));
+        self.tunnel_ids.insert(tunnel_id, key);
+        Ok(key)
+    }
+
+    /// Removes a tunnel and its sessions (`L2TP_CMD_TUNNEL_DELETE`). Ids are free for use at once.
+    ///
+    /// # Errors
+    /// [`Error::NoTunnel`].
+    pub fn delete_tunnel<H: Host<Socket = S, Device = D>>(
+        &mut self,
+        host: &mut H,
+        tunnel_id: u32,
+    ) -> Result<(), Error> {
+        let key = self.find_tunnel(tunnel_id)?;
+        self.remove_tunnel(host, key);
+        Ok(())
+    }
+
+    /// Removes everything: the namespace goes, or the daemon stops.
+    pub fn clear<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H) {
+        while let Some((_, key)) = self.tunnel_ids.first_key_value() {
+            let key = *key;
+            self.remove_tunnel(host, key);
+        }
+    }
+
+    fn remove_tunnel<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: TunnelKey) {
+        while let Some((_, session)) = self.tunnels.get(key.0).and_then(|t| t.sessions.first_key_value()) {
+            let session = *session;
+            self.remove_session(host, session);
+        }
+        let Some(tunnel) = self.tunnels.remove(key.0) else { return };
+        self.tunnel_ids.remove(&tunnel.id());
+        host.close_socket(key, tunnel.socket);
+    }
+
+    /// Makes a session (`L2TP_CMD_SESSION_CREATE`).
+    ///
+    /// # Errors
+    /// [`Error::NoTunnel`], [`Error::SessionExists`], [`Error::BadName`], [`Error::Full`], or what the host answered.
+    /// Nothing is left behind.
+    pub fn create_session<H: Host<Socket = S, Device = D>>(
+        &mut self,
+        host: &mut H,
+        tunnel_id: u32,
+        mut config: SessionConfig,
+    ) -> Result<SessionKey, Error> {
+        let tunnel_key = self.find_tunnel(tunnel_id)?;
+        let tunnel = self.tunnels.get(tunnel_key.0).ok_or(Error::NoTunnel)?;
+        config.reorder_timeout = to_jiffies(config.reorder_timeout);
+        let mut session = new_session(tunnel_key, tunnel, config);
+        let id = session_id(&session);
+        if self.ids.is_taken(id) || tunnel.sessions.contains_key(&session.config.session_id) {
+            return Err(Error::SessionExists);
+        }
+        if self.sessions.len() >= self.limits.sessions {
+            return Err(Error::Full);
+        }
+        let key = SessionKey(self.sessions.vacant_key());
+        if session.config.pw_type == PwType::Eth {
+            create_device(host, key, &tunnel.socket, &mut session)?;
+        }
+        self.insert_session(id, session);
+        Ok(key)
+    }
+
+    fn insert_session(&mut self, id: SessionId, session: Session<D>) {
+        let (tunnel, session_id) = (session.tunnel, session.config.session_id);
+        let ifname = session.ifname.clone();
+        let key = SessionKey(self.sessions.insert(session));
+        self.ids.insert(id, key);
+        if let Some(ifname) = ifname {
+            self.ids.insert_name(ifname, key);
+        }
+        if let Some(tunnel) = self.tunnels.get_mut(tunnel.0) {
+            tunnel.sessions.insert(session_id, key);
+        }
+    }
+
+    /// Removes a session (`L2TP_CMD_SESSION_DELETE`). Its ids are free for use at once; its device may live on a moment.
+    ///
+    /// # Errors
+    /// [`Error::NoSession`].
+    pub fn delete_session<H: Host<Socket = S, Device = D>>(
+        &mut self,
+        host: &mut H,
+        selector: SessionSelector<'_>,
+    ) -> Result<(), Error> {
+        let key = self.find_session(selector)?;
+        self.remove_session(host, key);
+        Ok(())
+    }
+
+    fn remove_session<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: SessionKey) {
+        let Some(mut session) = self.sessions.remove(key.0) else { return };
+        self.ids.remove(session_id(&session));
+        if let Some(name) = &session.ifname {
+            self.ids.remove_name(name, key);
+        }
+        if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
+            tunnel.sessions.remove(&session.config.session_id);
+        }
+        if let Some(when) = session.timer {
+            self.timers.remove(&(when, key));
+        }
+        while let Some(held) = session.queue.pop() {
+            self.held_bytes -= held.frame.len();
+            self.counters.drops.count(DropReason::SessionDeleted);
+        }
+        if let Some(device) = session.device {
+            host.destroy_device(key, device);
+        }
+    }
+
+    /// Changes a session (`L2TP_CMD_SESSION_MODIFY`).
+    ///
+    /// # Errors
+    /// [`Error::NoSession`].
+    pub fn modify_session(
+        &mut self,
+        selector: SessionSelector<'_>,
+        change: &SessionChange,
+    ) -> Result<SessionKey, Error> {
+        let key = self.find_session(selector)?;
+        self.sessions.get_mut(key.0).ok_or(Error::NoSession)?.change(change);
+        Ok(key)
+    }
+}
+
+fn new_session<S, D>(tunnel_key: TunnelKey, tunnel: &Tunnel<S>, config: SessionConfig) -> Session<D> {
+    let encap = tunnel.encap();
+    Session {
+        tunnel: tunnel_key,
+        tunnel_id: tunnel.id(),
+        peer_tunnel_id: tunnel.config.peer_tunnel_id,
+        is_v2: tunnel.is_v2(),
+        encap,
+        ifname: None,
+        device: None,
+        stats: Stats::default(),
+        ns: 0,
+        rx_seq: RxSeq::default(),
+        queue: ReorderQueue::default(),
+        timer: None,
+        rx_layout: config.layout(encap, &config.peer_cookie),
+        config,
+    }
+}
+
+fn session_id<D>(session: &Session<D>) -> SessionId {
+    let id = session.config.session_id;
+    if session.is_v2 {
+        SessionId::V2 { tunnel_id: low16(session.tunnel_id), session_id: low16(id) }
+    } else {
+        SessionId::v3(session.encap, session.tunnel, id)
+    }
+}
+
+fn create_device<H: Host>(
+    host: &mut H,
+    key: SessionKey,
+    socket: &H::Socket,
+    session: &mut Session<H::Device>,
+) -> Result<(), Error> {
+    let name = session.config.ifname.clone().unwrap_or_else(|| DEFAULT_NAME.to_string());
+    check_device_name(&name)?;
+    let header_len = u32::try_from(session.header_len()).unwrap_or(0);
+    let peer = host.endpoints(socket).peer.ip();
+    let mtu = device_mtu(host.route_mtu(socket), peer, session.encap, header_len);
+    let (device, name) = host.create_device(key, &DeviceRequest { name: &name, mtu })?;
+    session.device = Some(device);
+    session.ifname = Some(name);
+    Ok(())
+}

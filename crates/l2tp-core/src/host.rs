@@ -1,0 +1,70 @@
+//! What the subsystem asks of the operating system. The daemon answers with sockets and devices, a test with values.
+
+use core::net::SocketAddr;
+
+use l2tp_abi::errno::Errno;
+
+use crate::config::TunnelConfig;
+use crate::{SessionKey, TunnelKey};
+
+/// Opens and closes what tunnels and sessions stand on.
+///
+/// A method that fails leaves nothing behind. Handles are cheap to clone: every packet's sender holds one.
+pub trait Host {
+    /// A tunnel's socket.
+    type Socket: Clone;
+    /// A session's network device.
+    type Device: Clone;
+
+    /// Opens (or adopts) the socket of a new tunnel.
+    ///
+    /// # Errors
+    /// What `bind` or `connect` answered.
+    fn open_socket(&mut self, key: TunnelKey, config: &TunnelConfig) -> Result<Self::Socket, Errno>;
+
+    /// Gives up the socket of a tunnel that is gone.
+    fn close_socket(&mut self, key: TunnelKey, socket: Self::Socket);
+
+    /// The socket's addresses and checksum settings as they are now.
+    fn endpoints(&self, socket: &Self::Socket) -> Endpoints;
+
+    /// MTU of the route to the peer in bytes; 0 if there is none.
+    fn route_mtu(&self, socket: &Self::Socket) -> u32;
+
+    /// Makes the device of a new Ethernet session, down, and returns it with its name.
+    ///
+    /// # Errors
+    /// EEXIST for a name in use, or what the system answered.
+    fn create_device(
+        &mut self,
+        key: SessionKey,
+        request: &DeviceRequest<'_>,
+    ) -> Result<(Self::Device, alloc::string::String), Errno>;
+
+    /// Removes the device of a session that is gone; may finish later.
+    fn destroy_device(&mut self, key: SessionKey, device: Self::Device);
+}
+
+/// A device that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceRequest<'a> {
+    /// Name, or template with one `%d` for the lowest free number.
+    pub name: &'a str,
+    /// MTU in bytes, 0 to 65535.
+    pub mtu: u32,
+}
+
+/// Addresses and checksum settings of a tunnel's socket. Both addresses are of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Local address and port (port 0 over IP).
+    pub local: SocketAddr,
+    /// The peer's; unspecified while the socket is not connected.
+    pub peer: SocketAddr,
+    /// Over IPv4: UDP checksums are sent.
+    pub udp_csum: bool,
+    /// Over IPv6: no UDP checksums are sent.
+    pub zero_csum6_tx: bool,
+    /// Over IPv6: packets without UDP checksum are taken.
+    pub zero_csum6_rx: bool,
+}

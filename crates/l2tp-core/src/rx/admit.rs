@@ -1,0 +1,124 @@
+//! The checks between a found session and its reorder queue (`l2tp_recv_common`).
+
+use super::reorder::{Held, Place, QUEUE_MAX};
+use super::{Arrival, Deliver, Frame, Verdict};
+use crate::Engine;
+use crate::config::PwType;
+use crate::drop_reason::DropReason;
+use crate::session::{Session, SessionKey};
+
+impl<S: Clone, D> Engine<S, D> {
+    /// Runs a packet of a known session through the checks, and delivers what has become ready.
+    pub(super) fn receive(
+        &mut self,
+        key: SessionKey,
+        arrival: &Arrival<'_>,
+        out: &mut impl Deliver<D>,
+    ) -> Verdict {
+        let Some(session) = self.sessions.get_mut(key.0) else { return Verdict::Up };
+        if let Err(reason) = session.check(arrival) {
+            session.count_refusal(reason);
+            return self.dropped(reason);
+        }
+        if session.is_ready(arrival) {
+            let payload = arrival.payload..arrival.packet.len();
+            let payload = session.frame_range(arrival.packet, payload);
+            self.deliver(key, arrival.ns, arrival.packet.len(), Frame::Packet(payload), out);
+            self.release(key, arrival.now, out);
+            return Verdict::Taken;
+        }
+        self.hold(key, arrival, out)
+    }
+
+    /// Puts a packet into the queue, and delivers what is ready then: itself, where plain packets wait for nothing.
+    fn hold(&mut self, key: SessionKey, arrival: &Arrival<'_>, out: &mut impl Deliver<D>) -> Verdict {
+        let Some(session) = self.sessions.get_mut(key.0) else { return Verdict::Up };
+        let place = session.place(arrival.ns);
+        if place == Place::Duplicate {
+            session.stats.rx_errors += 1;
+            return self.dropped(DropReason::SeqDuplicate);
+        }
+        if matches!(place, Place::Before(_)) {
+            session.stats.rx_oos_packets += 1;
+        }
+        let payload = session.frame_range(arrival.packet, arrival.payload..arrival.packet.len());
+        let bytes = arrival.packet.get(payload).unwrap_or_default();
+        let packet = Held {
+            ns: arrival.ns,
+            expires: arrival.now.after(session.patience()),
+            packet_len: arrival.packet.len(),
+            frame: self.pool.filled(bytes),
+        };
+        self.held_bytes += packet.frame.len();
+        session.queue.insert(place, packet);
+        if session.queue.len() > QUEUE_MAX || self.held_bytes > self.limits.held_bytes {
+            session.rx_seq.resync = true;
+        }
+        self.release(key, arrival.now, out);
+        Verdict::Taken
+    }
+}
+
+impl<D> Session<D> {
+    /// Cookie, sequence number, offset: steps a to d of the kernel's order, then the number's value.
+    fn check(&mut self, arrival: &Arrival<'_>) -> Result<(), DropReason> {
+        if !self.is_v2 && !self.config.peer_cookie.matches(arrival.cookie) {
+            return Err(DropReason::Cookie);
+        }
+        self.check_numbering(arrival.ns.is_some())?;
+        if arrival.payload > arrival.packet.len() {
+            return Err(DropReason::Offset);
+        }
+        let Some(ns) = arrival.ns else { return Ok(()) };
+        let ns_max = self.ns_max();
+        self.rx_seq.check_window(ns, ns_max)?;
+        if self.config.reorder_timeout.is_zero() { self.rx_seq.check_in_order(ns, ns_max) } else { Ok(()) }
+    }
+
+    /// Whether packets must, may or must not carry numbers. A LAC follows what its peer does.
+    fn check_numbering(&mut self, numbered: bool) -> Result<(), DropReason> {
+        let config = &mut self.config;
+        if numbered {
+            if !config.lns_mode {
+                config.send_seq = true;
+            }
+            return Ok(());
+        }
+        if config.recv_seq || (config.send_seq && config.lns_mode) {
+            return Err(DropReason::SeqMissing);
+        }
+        config.send_seq = false;
+        Ok(())
+    }
+
+    /// The kernel's counters for a refused packet.
+    fn count_refusal(&mut self, reason: DropReason) {
+        self.stats.rx_errors += 1;
+        match reason {
+            DropReason::Cookie => self.stats.rx_cookie_discards += 1,
+            DropReason::SeqMissing | DropReason::SeqGap => self.stats.rx_seq_discards += 1,
+            _ => {}
+        }
+    }
+
+    /// Whether a packet that passed the checks can be delivered at once, without a copy.
+    fn is_ready(&mut self, arrival: &Arrival<'_>) -> bool {
+        self.queue.is_empty() && arrival.ns.is_none_or(|ns| self.rx_seq.is_next(ns))
+    }
+
+    fn place(&self, ns: Option<u32>) -> Place {
+        let Some(ns) = ns else { return Place::Last };
+        let distance = |ns| self.rx_seq.distance(ns, self.ns_max());
+        self.queue.place(distance(ns), distance)
+    }
+
+    /// The frame in a payload: all of it, for PPP from its protocol field on.
+    fn frame_range(&self, packet: &[u8], payload: core::ops::Range<usize>) -> core::ops::Range<usize> {
+        if self.config.pw_type == PwType::Eth {
+            return payload;
+        }
+        let frame = packet.get(payload.clone()).unwrap_or_default();
+        let stripped = l2tp_wire::ppp::strip_address_control(frame);
+        payload.end - stripped.len()..payload.end
+    }
+}

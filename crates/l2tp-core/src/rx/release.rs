@@ -1,0 +1,133 @@
+//! What leaves the reorder queue, and when (`l2tp_recv_dequeue`).
+
+use super::{Deliver, Frame};
+use crate::Engine;
+use crate::config::PwType;
+use crate::drop_reason::DropReason;
+use crate::session::{Session, SessionKey};
+use crate::time::Instant;
+
+/// The shortest Ethernet frame: a header.
+const ETHERNET_MIN: usize = 14;
+
+/// What to do with the packet at the head of a queue.
+enum Head {
+    Deliver,
+    Expire,
+    Wait,
+}
+
+impl<D> Session<D> {
+    /// A packet whose turn has come is delivered even if it is late; the kernel would drop it.
+    fn judge_head(&mut self, now: Instant) -> Option<Head> {
+        let head = self.queue.head()?;
+        Some(match head.ns {
+            None => Head::Deliver,
+            Some(ns) if self.rx_seq.is_next(ns) => Head::Deliver,
+            Some(_) if now > head.expires => Head::Expire,
+            Some(_) => Head::Wait,
+        })
+    }
+}
+
+impl<S: Clone, D> Engine<S, D> {
+    /// When [`Self::handle_timeout`] wants to be called next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.first().map(|(when, _)| *when)
+    }
+
+    /// Gives up the packets that have waited longer than their session's reorder timeout, and delivers those behind
+    /// them. Work is bounded by what waits. Spurious calls do nothing.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut impl Deliver<D>) {
+        while let Some(&(when, key)) = self.timers.first()
+            && now >= when
+        {
+            self.timers.pop_first();
+            if let Some(session) = self.sessions.get_mut(key.0) {
+                session.timer = None;
+            }
+            self.release(key, now, out);
+        }
+    }
+
+    /// Delivers from the head of a session's queue while it can.
+    pub(super) fn release(&mut self, key: SessionKey, now: Instant, out: &mut impl Deliver<D>) {
+        while let Some(session) = self.sessions.get_mut(key.0)
+            && let Some(verdict) = session.judge_head(now)
+        {
+            match verdict {
+                Head::Wait => break,
+                Head::Deliver => self.deliver_head(key, out),
+                Head::Expire => self.expire_head(key),
+            }
+        }
+        self.rearm(key);
+    }
+
+    fn deliver_head(&mut self, key: SessionKey, out: &mut impl Deliver<D>) {
+        let Some(held) = self.sessions.get_mut(key.0).and_then(|session| session.queue.pop()) else { return };
+        self.held_bytes -= held.frame.len();
+        self.deliver(key, held.ns, held.packet_len, Frame::Held(held.frame), out);
+    }
+
+    fn expire_head(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        let ns_max = session.ns_max();
+        let Some(held) = session.queue.pop() else { return };
+        session.stats.rx_seq_discards += 1;
+        session.stats.rx_errors += 1;
+        if let Some(ns) = held.ns {
+            session.rx_seq.give_up(ns, ns_max);
+        }
+        self.held_bytes -= held.frame.len();
+        self.pool.give_back(held.frame);
+        self.counters.drops.count(DropReason::ReorderExpired);
+    }
+
+    /// Keeps one timer for a session in which something waits.
+    fn rearm(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        // A packet is given up when its time is over, not when it is up.
+        let wanted = session.queue.deadline().map(|when| Instant(when.0.saturating_add(1)));
+        if wanted == session.timer {
+            return;
+        }
+        if let Some(old) = core::mem::replace(&mut session.timer, wanted) {
+            self.timers.remove(&(old, key));
+        }
+        if let Some(when) = wanted {
+            self.timers.insert((when, key));
+        }
+    }
+
+    /// Counts a packet as received and hands its frame out.
+    pub(super) fn deliver(
+        &mut self,
+        key: SessionKey,
+        ns: Option<u32>,
+        packet_len: usize,
+        frame: Frame,
+        out: &mut impl Deliver<D>,
+    ) {
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        session.stats.received(packet_len);
+        if let Some(ns) = ns {
+            session.rx_seq.advance(ns, session.ns_max());
+        }
+        if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
+            tunnel.stats.received(packet_len);
+        }
+        let len = match &frame {
+            Frame::Packet(range) => range.len(),
+            Frame::Held(bytes) => bytes.len(),
+        };
+        if session.config.pw_type == PwType::Eth && len < ETHERNET_MIN {
+            self.counters.drops.count(DropReason::Runt);
+        } else if out.deliver(key, session.device.as_ref(), frame) {
+            self.counters.delivered += 1;
+        } else {
+            self.counters.drops.count(DropReason::NoReader);
+        }
+    }
+}
