@@ -1,3 +1,68 @@
 //! The Linux kernel's L2TP subsystem in user space.
+//!
+//! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`demo`] shows it at
+//! work, [`doctor`] says what the host has and lacks.
 
-fn main() {}
+mod daemon;
+mod door;
+mod l2tp;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// L2TP tunnels on a kernel that has no L2TP
+#[derive(Parser)]
+#[command(name = "ferrowire", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve the L2TP subsystem of this network namespace
+    Daemon(daemon::DaemonArgs),
+    /// Tunnels and sessions, in the words of "ip l2tp": try "ferrowire l2tp help"
+    #[command(disable_help_flag = true)]
+    L2tp {
+        /// As for "ip l2tp"; -j and -p may stand before or behind "l2tp"
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    if let Some(words) = l2tp_words() {
+        return run_l2tp(&words);
+    }
+    match Arguments::parse().verb {
+        Verb::Daemon(args) => report(daemon::run(&args)),
+        Verb::L2tp { words } => run_l2tp(&words),
+    }
+}
+
+/// The words of `ferrowire [OPTIONS] l2tp …`, options first: as with `ip`, they may stand before the object.
+fn l2tp_words() -> Option<Vec<String>> {
+    let mut words: Vec<String> = std::env::args().skip(1).collect();
+    let object = words.iter().position(|word| !word.starts_with('-'))?;
+    (words.get(object)? == "l2tp").then(|| {
+        words.remove(object);
+        words
+    })
+}
+
+fn run_l2tp(words: &[String]) -> ExitCode {
+    let mut door = door::Connection::default();
+    let options = l2tp::Options::default();
+    l2tp::run(words, options, &mut door, &mut io::stdout(), &mut io::stderr()).into()
+}
+
+/// Tells what went wrong on stderr, where anything did.
+fn report(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // Nobody is left to be told when stderr is gone.
+    let _: io::Result<()> = writeln!(io::stderr(), "ferrowire: {error:#}");
+    ExitCode::FAILURE
+}

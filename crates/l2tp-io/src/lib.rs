@@ -1,1 +1,33 @@
-//! The door to the operating system: sockets, TAP, rtnetlink, namespaces.
+//! The door to the operating system: everything of Ferrowire that opens, reads or writes a descriptor.
+//!
+//! - [`udp`], [`rawip`], [`batch`]: tunnel sockets, many datagrams per system call, with UDP GSO and GRO
+//! - [`tap`], [`offload`]: the pseudowire's network device and its super-frames
+//! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces
+//! - [`door`], [`creds`]: the management socket, and who may use it
+//! - [`poller`], [`signals`], [`clock`]: what a worker waits for
+//!
+//! Every function passes the kernel's errno through unchanged in [`std::io::Error::raw_os_error`], because the
+//! management API answers with it. Nothing here knows a tunnel or a session.
+#![allow(
+    unsafe_code,
+    reason = "system calls that rustix does not cover; unsafe code lives in this crate only"
+)]
+
+pub mod batch;
+pub mod clock;
+mod cmsg;
+pub mod creds;
+pub mod door;
+mod mmsg;
+pub mod netns;
+pub mod offload;
+pub mod poller;
+pub mod rawip;
+pub mod rtnl;
+pub mod signals;
+mod sockaddr;
+mod sockopt;
+pub mod tap;
+#[cfg(test)]
+mod testns;
+pub mod udp;

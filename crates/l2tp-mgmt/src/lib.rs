@@ -1,1 +1,12 @@
-//! Requests in, replies out: the netlink server, sans-IO.
+//! Requests in, replies out: how programs manage the subsystem, sans-IO.
+//!
+//! [`netlink`] answers datagrams of generic netlink as the kernel's `l2tp` family and the controller `nlctrl` do.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod netlink;

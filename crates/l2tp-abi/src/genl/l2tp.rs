@@ -2,6 +2,15 @@
 //!
 //! Source: `include/uapi/linux/l2tp.h`; the order of the attributes is that of `net/l2tp/l2tp_netlink.c`.
 
+mod request;
+mod session;
+mod stats;
+mod tunnel;
+mod uapi;
+
+pub use request::{Request, SessionCreate, SessionKey, SessionModify, TunnelCreate, TunnelSocket};
+pub use uapi::*;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;

@@ -133,7 +133,8 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         Ok(())
     }
 
-    fn remove_session<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: SessionKey) {
+    /// Removes a session if it is still there: its device died, or its namespace.
+    pub fn remove_session<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: SessionKey) {
         let Some(mut session) = self.sessions.remove(key.0) else { return };
         self.ids.remove(session_id(&session));
         if let Some(name) = &session.ifname {

@@ -1,0 +1,150 @@
+//! The daemon's loop: callers at the door, signals, devices that went away.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use anyhow::Context;
+use l2tp_datapath::{Datapath, SystemHost};
+use l2tp_io::creds::caller_may_administer;
+use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
+use l2tp_io::netns::NetNs;
+use l2tp_io::poller::{Event, Events, Interest, Poller};
+use l2tp_io::signals::{Signal, Signals};
+use std::os::fd::AsFd;
+
+use super::caller::{Caller, Notification};
+use crate::door::NAME;
+
+/// Callers that may be connected at the same time.
+const CALLERS_MAX: usize = 256;
+
+const SIGNALS: u64 = 0;
+const LISTENER: u64 = 1;
+const ALARM: u64 = 2;
+/// The first caller's token; it is the caller's netlink port id too.
+const FIRST_CALLER: u32 = 16;
+
+/// Everything that the daemon has open.
+pub(super) struct Service {
+    poller: Poller,
+    signals: Signals,
+    listener: DoorListener,
+    netns: NetNs,
+    datapath: Datapath,
+    host: SystemHost,
+    callers: BTreeMap<u32, Caller>,
+    next_caller: u32,
+    buffer: Vec<u8>,
+}
+
+impl Service {
+    /// Opens the door and starts the workers, in the namespace of the calling thread.
+    pub(super) fn open(signals: Signals, workers: usize) -> anyhow::Result<Self> {
+        let netns = NetNs::current().context("cannot find out the network namespace: is /proc mounted?")?;
+        let listener = DoorListener::bind(NAME).map_err(door_taken)?;
+        let datapath = Datapath::start(workers).context("cannot start the workers")?;
+        let host = datapath.host().context("cannot start the thread that removes devices")?;
+        let poller = Poller::new().context("cannot make an epoll set")?;
+        poller.add(&signals, SIGNALS, Interest::Read)?;
+        poller.add(&listener, LISTENER, Interest::Read)?;
+        poller.add(datapath.alarm(), ALARM, Interest::Read)?;
+        let (callers, next_caller) = (BTreeMap::new(), FIRST_CALLER);
+        let buffer = vec![0; MAX_MESSAGE];
+        Ok(Self { poller, signals, listener, netns, datapath, host, callers, next_caller, buffer })
+    }
+
+    /// Serves until told to end.
+    pub(super) fn run(&mut self) -> anyhow::Result<()> {
+        let mut events = Events::with_capacity(64);
+        loop {
+            self.poller.wait(&mut events, None).context("cannot wait for requests")?;
+            for event in events.iter() {
+                match event.token {
+                    SIGNALS => {
+                        if self.told_to_end()? {
+                            return Ok(());
+                        }
+                    }
+                    LISTENER => self.accept(),
+                    ALARM => self.bury_lost_devices(),
+                    _ => self.serve(event),
+                }
+            }
+        }
+    }
+
+    /// Removes every tunnel, and waits until their devices are gone.
+    pub(super) fn close(mut self) {
+        self.datapath.engine().clear(&mut self.host);
+        self.host.settle();
+    }
+
+    fn told_to_end(&self) -> io::Result<bool> {
+        let ending = |signal| matches!(signal, Some(Signal::Terminate | Signal::Interrupt));
+        self.signals.read().map(ending)
+    }
+
+    fn accept(&mut self) {
+        // Without a free descriptor the caller stays in the queue until another leaves.
+        while let Ok(Some(stream)) = self.listener.accept() {
+            if self.callers.len() < CALLERS_MAX {
+                self.admit(stream);
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: DoorStream) {
+        let port = self.next_caller;
+        self.next_caller = port.checked_add(1).unwrap_or(FIRST_CALLER);
+        let privileged = caller_may_administer(stream.as_fd(), &self.netns).unwrap_or(false);
+        if self.poller.add(&stream, u64::from(port), Interest::Read).is_ok() {
+            self.callers.insert(port, Caller::new(stream, port, privileged));
+        }
+    }
+
+    fn serve(&mut self, event: Event) {
+        let Some(mut caller) = u32::try_from(event.token).ok().and_then(|port| self.callers.remove(&port))
+        else {
+            return;
+        };
+        let mut heard = Vec::new();
+        let goes_on = {
+            let mut engine = self.datapath.engine();
+            caller.serve(event, &mut engine, &mut self.host, &mut self.buffer, &mut heard)
+        };
+        if goes_on && self.poller.modify(caller.stream(), event.token, caller.interest()).is_ok() {
+            self.callers.insert(caller.port(), caller);
+        }
+        self.tell(&heard);
+    }
+
+    /// Sends notifications to every caller that listens.
+    fn tell(&mut self, heard: &[Notification]) {
+        for notification in heard {
+            for (port, caller) in &mut self.callers {
+                if caller.hear(notification) {
+                    // A caller that cannot be watched is dropped with its next event.
+                    let _: io::Result<()> =
+                        self.poller.modify(caller.stream(), u64::from(*port), caller.interest());
+                }
+            }
+        }
+    }
+
+    fn bury_lost_devices(&mut self) {
+        // The alarm says that there may be something; nothing is no harm.
+        let _: io::Result<bool> = self.datapath.alarm().reset();
+        let lost = self.datapath.take_lost_devices();
+        let mut engine = self.datapath.engine();
+        for key in lost {
+            engine.remove_session(&mut self.host, key);
+        }
+    }
+}
+
+fn door_taken(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        return anyhow::anyhow!("another ferrowire daemon serves this network namespace already");
+    }
+    anyhow::Error::new(error).context("cannot open the door")
+}

@@ -1,0 +1,165 @@
+//! The way out: frames from a device, cut where they are super-frames, each behind its L2TP header, to the socket.
+
+mod trains;
+
+use l2tp_core::tx::{HEADER_MAX, Sent};
+use l2tp_core::{SessionKey, Transmit};
+use l2tp_io::offload::split::{Prepared, Train, prepare};
+use l2tp_io::offload::vnet::VnetHeader;
+use l2tp_io::tap::READ_BYTES;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::device::Device;
+use crate::shared::{Shared, add};
+use crate::socket::TunnelSocket;
+
+/// Frames read from a device before they are sent.
+const FRAMES: usize = 16;
+/// Rounds of them before the next source has its turn.
+const ROUNDS: usize = 4;
+
+/// A worker's transmit buffers.
+pub(crate) struct Egress {
+    frames: Box<[Slot]>,
+    /// The headers of [`Self::segments`], one behind the other.
+    headers: Vec<u8>,
+    segments: Vec<Segment>,
+}
+
+/// A frame as it was read.
+struct Slot {
+    buffer: Box<[u8]>,
+    /// Where the frame lies in the buffer.
+    frame: Range<usize>,
+    prepared: Option<Prepared>,
+}
+
+/// What becomes one datagram: a header of ours, and a piece of a frame.
+#[derive(Debug)]
+struct Segment {
+    header: Range<usize>,
+    slot: usize,
+    payload: Range<usize>,
+}
+
+impl Segment {
+    fn len(&self) -> usize {
+        self.header.len() + self.payload.len()
+    }
+}
+
+impl Egress {
+    pub(crate) fn new() -> Self {
+        let slot = || Slot { buffer: vec![0; READ_BYTES].into_boxed_slice(), frame: 0..0, prepared: None };
+        let frames = (0..FRAMES).map(|_| slot()).collect();
+        Self {
+            frames,
+            headers: Vec::with_capacity(trains::SEGMENTS * 128),
+            segments: Vec::with_capacity(trains::SEGMENTS),
+        }
+    }
+
+    /// Sends what waits on a device.
+    pub(crate) fn handle_device(&mut self, shared: &Shared, device: &Device, session: SessionKey) {
+        for _ in 0..ROUNDS {
+            let (filled, error) = self.read(shared, device);
+            self.handle_frames(shared, session, filled);
+            if let Some(error) = error {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    shared.lose_device(device, session);
+                }
+                break;
+            }
+        }
+    }
+
+    /// Reads frames until there are no more or no room; returns how many there are, and why there are no more.
+    fn read(&mut self, shared: &Shared, device: &Device) -> (usize, Option<io::Error>) {
+        for (filled, slot) in self.frames.iter_mut().enumerate() {
+            match device.tap.read(&mut slot.buffer) {
+                Ok(len) if slot.prepare(len).is_some() => {}
+                Ok(_) => add(&shared.losses.frame_malformed, 1),
+                Err(error) => return (filled, Some(error)),
+            }
+        }
+        (FRAMES, None)
+    }
+
+    /// Numbers the frames under one lock, and sends them.
+    fn handle_frames(&mut self, shared: &Shared, session: SessionKey, filled: usize) {
+        let count = self.frames.iter().take(filled).map(Slot::segments).sum();
+        if count == 0 {
+            return;
+        }
+        let Some(transmit) = shared.engine().handle_tx(session, count) else { return };
+        let mut sent = Sent::default();
+        let mut number = 0;
+        for slot in 0..filled {
+            let segments = self.frames.get(slot).map_or(0, Slot::segments);
+            for index in 0..segments {
+                self.push(&transmit, number, slot, index);
+                number += 1;
+                if self.segments.len() == trains::SEGMENTS {
+                    self.send(shared, &transmit.socket, &mut sent);
+                }
+            }
+        }
+        self.send(shared, &transmit.socket, &mut sent);
+        shared.engine().finish_tx(session, &sent);
+    }
+
+    /// Writes the headers of segment `index` of a frame, the `number`th of this transmission.
+    fn push(&mut self, transmit: &Transmit<Arc<TunnelSocket>>, number: u32, slot: usize, index: u32) {
+        let Some(frame) = self.frames.get(slot) else { return };
+        let mut l2tp = [0; HEADER_MAX];
+        let len = transmit.emit_header(number, &mut l2tp);
+        let start = self.headers.len();
+        self.headers.extend_from_slice(l2tp.get(..len).unwrap_or_default());
+        let payload = match &frame.prepared {
+            Some(Prepared::Train(train)) => emit_inner(&mut self.headers, train, frame.bytes(), index),
+            _ => 0..frame.bytes().len(),
+        };
+        self.segments.push(Segment { header: start..self.headers.len(), slot, payload });
+    }
+
+    fn send(&mut self, shared: &Shared, socket: &TunnelSocket, sent: &mut Sent) {
+        trains::send(socket, &self.headers, &self.segments, &self.frames, shared, sent);
+        self.segments.clear();
+        self.headers.clear();
+    }
+}
+
+/// Appends the headers of a segment of a super-frame and returns where its payload is.
+fn emit_inner(headers: &mut Vec<u8>, train: &Train, frame: &[u8], index: u32) -> Range<usize> {
+    let start = headers.len();
+    headers.resize(start + train.header_len(), 0);
+    let index = usize::try_from(index).unwrap_or(usize::MAX);
+    train.emit(frame, index, headers.get_mut(start..).unwrap_or_default())
+}
+
+impl Slot {
+    /// Looks at the virtio header of what was read, and completes the frame's checksum. `None` for what is no frame.
+    fn prepare(&mut self, len: usize) -> Option<()> {
+        self.prepared = None;
+        self.frame = VnetHeader::LEN..len.max(VnetHeader::LEN);
+        let (header, _) = VnetHeader::parse(self.buffer.get(..len)?)?;
+        let frame = self.buffer.get_mut(self.frame.clone())?;
+        self.prepared = Some(prepare(&header, frame).ok()?);
+        Some(())
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.buffer.get(self.frame.clone()).unwrap_or_default()
+    }
+
+    /// How many datagrams it becomes.
+    fn segments(&self) -> u32 {
+        match &self.prepared {
+            None => 0,
+            Some(Prepared::Single) => 1,
+            Some(Prepared::Train(train)) => u32::try_from(train.segments()).unwrap_or(u32::MAX),
+        }
+    }
+}

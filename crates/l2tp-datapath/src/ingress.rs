@@ -1,0 +1,177 @@
+//! The way in: datagrams from a socket, through the engine, to devices.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use l2tp_core::{Deliver, Frame, Instant, SessionKey, TunnelKey};
+use l2tp_io::batch::{MAX_BATCH, RecvBatch};
+use l2tp_io::offload::coalesce::coalesce;
+use l2tp_io::rawip::RawSocket;
+
+use crate::device::Device;
+use crate::shared::{NetEngine, Shared, add};
+use crate::socket::TunnelSocket;
+use crate::worker::now;
+
+/// Datagrams, or trains of them, taken with one system call.
+const SLOTS: usize = 32;
+/// The longest datagram or train.
+const SLOT_BYTES: usize = 65_535;
+/// Calls before the next source has its turn.
+const ROUNDS: usize = 4;
+
+/// A worker's receive buffers.
+pub(crate) struct Ingress {
+    batch: RecvBatch,
+    out: Outbox,
+    deadline: Option<Instant>,
+    /// Faults of the batch that were counted already.
+    seen: l2tp_io::batch::RecvFaults,
+}
+
+/// Frames on their way to devices.
+#[derive(Default)]
+struct Outbox {
+    frames: Vec<Delivery>,
+    /// Which slot the engine is looking at, and where in it the packet starts.
+    slot: usize,
+    start: usize,
+}
+
+struct Delivery {
+    device: Arc<Device>,
+    place: Place,
+}
+
+enum Place {
+    /// In the receive buffer.
+    Slot(usize, Range<usize>),
+    /// Out of a reorder queue.
+    Held(Vec<u8>),
+}
+
+impl Deliver<Arc<Device>> for Outbox {
+    fn deliver(&mut self, _: SessionKey, device: Option<&Arc<Device>>, frame: Frame) -> bool {
+        let Some(device) = device else { return false };
+        let place = match frame {
+            Frame::Packet(range) => Place::Slot(self.slot, self.start + range.start..self.start + range.end),
+            Frame::Held(bytes) => Place::Held(bytes),
+        };
+        self.frames.push(Delivery { device: Arc::clone(device), place });
+        true
+    }
+}
+
+impl Ingress {
+    pub(crate) fn new() -> Self {
+        let batch = RecvBatch::new(SLOTS, SLOT_BYTES);
+        Self { seen: batch.faults(), batch, out: Outbox::default(), deadline: None }
+    }
+
+    /// When [`Self::expire`] wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Takes what waits on a tunnel's UDP socket.
+    pub(crate) fn handle_udp(&mut self, shared: &Shared, socket: &TunnelSocket, tunnel: TunnelKey) {
+        let TunnelSocket::Udp { socket, .. } = socket else { return };
+        for _ in 0..ROUNDS {
+            let received = socket.recv_batch(&mut self.batch).unwrap_or(0);
+            self.handle_batch(shared, |engine, packet, out| {
+                engine.handle_udp(now(), tunnel, packet, out);
+            });
+            if received < SLOTS {
+                break;
+            }
+        }
+    }
+
+    /// Takes what waits on the raw socket of a family.
+    pub(crate) fn handle_raw(&mut self, shared: &Shared, socket: &RawSocket) {
+        for _ in 0..ROUNDS {
+            let received = socket.recv_batch(&mut self.batch).unwrap_or(0);
+            self.handle_batch(shared, |engine, packet, out| {
+                engine.handle_ip(now(), packet, out);
+            });
+            if received < SLOTS {
+                break;
+            }
+        }
+    }
+
+    /// Runs every packet of the batch through the engine under one lock, then writes the frames that came out.
+    fn handle_batch(&mut self, shared: &Shared, mut handle: impl FnMut(&mut NetEngine, &[u8], &mut Outbox)) {
+        let mut engine = shared.engine();
+        for (slot, received) in self.batch.iter().enumerate() {
+            (self.out.slot, self.out.start) = (slot, 0);
+            for packet in received.segments() {
+                handle(&mut engine, packet, &mut self.out);
+                self.out.start += packet.len();
+            }
+        }
+        self.deadline = engine.poll_timeout();
+        drop(engine);
+        self.flush(shared);
+        self.count_faults(shared);
+    }
+
+    /// Lets packets that have waited long enough go.
+    pub(crate) fn expire(&mut self, shared: &Shared, now: Instant) {
+        if self.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let mut engine = shared.engine();
+        engine.handle_timeout(now, &mut self.out);
+        self.deadline = engine.poll_timeout();
+        drop(engine);
+        self.flush(shared);
+    }
+
+    /// Writes the frames to their devices, runs for one device joined where they can be.
+    fn flush(&mut self, shared: &Shared) {
+        if self.out.frames.is_empty() {
+            return;
+        }
+        let mut slots: [&[u8]; MAX_BATCH] = [&[]; MAX_BATCH];
+        for (place, received) in slots.iter_mut().zip(self.batch.iter()) {
+            *place = received.bytes;
+        }
+        for run in self.out.frames.chunk_by(|a, b| Arc::ptr_eq(&a.device, &b.device)) {
+            let Some(first) = run.first() else { continue };
+            let frames = run.iter().map(|delivery| bytes(&slots, &delivery.place));
+            coalesce(frames, |parts| {
+                add(&shared.losses.device_refused, u64::from(first.device.deliver(parts).is_err()));
+            });
+        }
+        self.give_back(shared);
+    }
+
+    /// Returns the memory of frames that waited, and lets go of the devices.
+    fn give_back(&mut self, shared: &Shared) {
+        let mut engine = None;
+        for delivery in self.out.frames.drain(..) {
+            if let Place::Held(bytes) = delivery.place {
+                engine.get_or_insert_with(|| shared.engine()).recycle(bytes);
+            }
+        }
+    }
+
+    fn count_faults(&mut self, shared: &Shared) {
+        let faults = self.batch.faults();
+        if faults != self.seen {
+            add(&shared.losses.datagram_truncated, faults.truncated - self.seen.truncated);
+            add(&shared.losses.network_reported, faults.reported - self.seen.reported);
+            self.seen = faults;
+        }
+    }
+}
+
+fn bytes<'a>(slots: &[&'a [u8]; MAX_BATCH], place: &'a Place) -> &'a [u8] {
+    match place {
+        Place::Slot(slot, range) => {
+            slots.get(*slot).and_then(|bytes| bytes.get(range.clone())).unwrap_or_default()
+        }
+        Place::Held(bytes) => bytes,
+    }
+}

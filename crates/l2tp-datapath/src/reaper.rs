@@ -1,0 +1,112 @@
+//! Removes devices. The kernel takes some 16 ms to unregister one, but little longer for a whole group, so devices that
+//! die together are deleted together, on a thread of its own.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use l2tp_io::rtnl::Rtnl;
+
+use crate::device::Device;
+use crate::shared::lock;
+
+/// The group into which devices are put to be deleted at once: "l2tp" in ASCII.
+const GROUP: u32 = 0x6c32_7470;
+
+/// Devices deleted in one go at most.
+const BATCH: usize = 4096;
+
+/// The thread and the devices on their way to it.
+pub(crate) struct Reaper {
+    devices: Sender<Arc<Device>>,
+    pending: Arc<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    count: AtomicUsize,
+    changed: Condvar,
+    lock: Mutex<()>,
+}
+
+impl Reaper {
+    /// Starts the thread, in the namespace of the calling thread. It ends when the reaper is dropped.
+    pub(crate) fn start() -> io::Result<Self> {
+        let (devices, queue) = channel();
+        let pending = Arc::new(Pending::default());
+        let shared = Arc::clone(&pending);
+        std::thread::Builder::new().name("l2tp-reaper".into()).spawn(move || reap(&queue, &shared))?;
+        Ok(Self { devices, pending })
+    }
+
+    /// Removes a device soon.
+    pub(crate) fn take(&self, device: Arc<Device>) {
+        self.pending.count.fetch_add(1, Ordering::AcqRel);
+        if let Err(refused) = self.devices.send(device) {
+            // Without the thread the device goes here and now.
+            drop(refused);
+            self.pending.done(1);
+        }
+    }
+
+    /// Whether a device waits to be removed.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pending.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Waits until all are gone.
+    pub(crate) fn settle(&self) {
+        let mut guard = lock(&self.pending.lock);
+        while self.is_busy() {
+            let waited = self.pending.changed.wait_timeout(guard, Duration::from_millis(100));
+            guard = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
+        }
+    }
+}
+
+impl Pending {
+    fn done(&self, count: usize) {
+        self.count.fetch_sub(count, Ordering::AcqRel);
+        let _guard = lock(&self.lock);
+        self.changed.notify_all();
+    }
+}
+
+fn reap(queue: &Receiver<Arc<Device>>, pending: &Pending) {
+    let mut batch = Vec::new();
+    while let Ok(first) = queue.recv() {
+        batch.push(first);
+        batch.extend(queue.try_iter().take(BATCH - 1));
+        if batch.len() > 1 {
+            // A device that was moved away or is gone already is left to the closing of its descriptor.
+            let _: io::Result<()> = delete_together(&batch);
+        }
+        let count = batch.len();
+        for device in batch.drain(..) {
+            close(device);
+        }
+        pending.done(count);
+    }
+}
+
+fn delete_together(devices: &[Arc<Device>]) -> io::Result<()> {
+    let mut rtnl = Rtnl::open()?;
+    for device in devices {
+        if rtnl.index_of(device.name()).is_ok_and(|index| index == device.tap.index()) {
+            // One that cannot be grouped is closed on its own.
+            let _: io::Result<()> = rtnl.set_group(device.tap.index(), GROUP);
+        }
+    }
+    rtnl.delete_group(GROUP)
+}
+
+/// Closes the descriptor here, not in a worker that is still in the middle of it: the last one to let go waits for the
+/// kernel.
+fn close(mut device: Arc<Device>) {
+    while let Err(shared) = Arc::try_unwrap(device).map(drop) {
+        device = shared;
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}

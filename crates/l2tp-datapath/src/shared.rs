@@ -1,0 +1,187 @@
+//! What the workers of a namespace share: the engine behind its lock, who watches what, and a few counters.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use l2tp_core::{Engine, SessionKey, TunnelKey};
+use l2tp_io::poller::{Interest, Poller, Waker};
+use l2tp_io::rawip::RawSocket;
+
+use crate::device::Device;
+use crate::socket::TunnelSocket;
+
+/// An engine on real sockets and devices.
+pub type NetEngine = Engine<Arc<TunnelSocket>, Arc<Device>>;
+
+/// The token of a station's waker.
+pub(crate) const WAKE: u64 = 0;
+
+/// Where packets and frames come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// The UDP socket of a tunnel.
+    Udp(Arc<TunnelSocket>, TunnelKey),
+    /// The raw socket of a family, for all tunnels over IP.
+    Raw(Arc<RawSocket>),
+    /// The device of a session.
+    Device(Arc<Device>, SessionKey),
+}
+
+/// What one worker watches.
+pub(crate) struct Station {
+    pub(crate) poller: Poller,
+    pub(crate) waker: Waker,
+    sources: Mutex<HashMap<u64, Source>>,
+}
+
+impl Station {
+    fn new() -> io::Result<Self> {
+        let station = Self { poller: Poller::new()?, waker: Waker::new()?, sources: Mutex::default() };
+        station.poller.add(&station.waker, WAKE, Interest::Read)?;
+        Ok(station)
+    }
+
+    /// The source behind a token, unless it was forgotten meanwhile.
+    pub(crate) fn source(&self, token: u64) -> Option<Source> {
+        lock(&self.sources).get(&token).cloned()
+    }
+}
+
+/// Says which worker watches a descriptor, and as what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    station: usize,
+    token: u64,
+}
+
+pub(crate) struct Shared {
+    engine: Mutex<NetEngine>,
+    pub(crate) stations: Vec<Station>,
+    pub(crate) losses: LossCounters,
+    /// Sessions whose device somebody else deleted.
+    lost: Mutex<Vec<SessionKey>>,
+    pub(crate) alarm: Waker,
+    next_token: AtomicU64,
+    next_station: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(workers: usize) -> io::Result<Self> {
+        Ok(Self {
+            engine: Mutex::default(),
+            stations: (0..workers).map(|_| Station::new()).collect::<io::Result<_>>()?,
+            losses: LossCounters::default(),
+            lost: Mutex::default(),
+            alarm: Waker::new()?,
+            next_token: AtomicU64::new(WAKE + 1),
+            next_station: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn engine(&self) -> MutexGuard<'_, NetEngine> {
+        lock(&self.engine)
+    }
+
+    /// Gives a source to the workers in turn, so that a tunnel's socket and its device meet different ones.
+    pub(crate) fn watch(&self, fd: impl AsFd, source: Source) -> io::Result<Watch> {
+        let token = self.next_token.fetch_add(1, Ordering::Relaxed);
+        let station = self.next_station.fetch_add(1, Ordering::Relaxed) % self.stations.len();
+        let watch = Watch { station, token };
+        if let Some(station) = self.stations.get(station) {
+            lock(&station.sources).insert(token, source);
+            if let Err(error) = station.poller.add(fd, token, Interest::Read) {
+                lock(&station.sources).remove(&token);
+                return Err(error);
+            }
+        }
+        Ok(watch)
+    }
+
+    /// Takes a source away. A worker may be in the middle of it and finishes.
+    pub(crate) fn forget(&self, fd: impl AsFd, watch: Watch) {
+        let Some(station) = self.stations.get(watch.station) else { return };
+        // A device that was deleted has left the set by itself.
+        let _: io::Result<()> = station.poller.remove(fd);
+        lock(&station.sources).remove(&watch.token);
+    }
+
+    /// Stops watching a device that cannot be read any more, and tells the owner of the data path.
+    pub(crate) fn lose_device(&self, device: &Device, session: SessionKey) {
+        if let Some(watch) = device.watch.get() {
+            self.forget(&device.tap, *watch);
+        }
+        lock(&self.lost).push(session);
+        // As in `stop`.
+        let _: io::Result<()> = self.alarm.wake();
+    }
+
+    pub(crate) fn take_lost(&self) -> Vec<SessionKey> {
+        std::mem::take(&mut lock(&self.lost))
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        for station in &self.stations {
+            // Waking fails only without a counter to set, which the station has.
+            let _: io::Result<()> = station.waker.wake();
+        }
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// A lock whose holder panicked guards values that are whole: nothing here is left half changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Frames and packets lost at the edges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Frames that a device did not take: it is down, or its queue is full.
+    pub device_refused: u64,
+    /// Frames read from a device that were no frames: headers that do not fit.
+    pub frame_malformed: u64,
+    /// Datagrams longer than the receive buffer.
+    pub datagram_truncated: u64,
+    /// Errors that the network reported about packets of ours.
+    pub network_reported: u64,
+    /// Trains that went out as single datagrams, because a segment was above the path's MTU.
+    pub trains_refused: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct LossCounters {
+    pub(crate) device_refused: AtomicU64,
+    pub(crate) frame_malformed: AtomicU64,
+    pub(crate) datagram_truncated: AtomicU64,
+    pub(crate) network_reported: AtomicU64,
+    pub(crate) trains_refused: AtomicU64,
+}
+
+impl LossCounters {
+    pub(crate) fn read(&self) -> Losses {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Losses {
+            device_refused: value(&self.device_refused),
+            frame_malformed: value(&self.frame_malformed),
+            datagram_truncated: value(&self.datagram_truncated),
+            network_reported: value(&self.network_reported),
+            trains_refused: value(&self.trains_refused),
+        }
+    }
+}
+
+/// Adds to a counter that orders nothing.
+pub(crate) fn add(counter: &AtomicU64, amount: u64) {
+    if amount > 0 {
+        counter.fetch_add(amount, Ordering::Relaxed);
+    }
+}

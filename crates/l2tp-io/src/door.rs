@@ -1,0 +1,183 @@
+//! The door: an abstract Unix SEQPACKET socket, scoped by network namespace as netlink is (unix(7)). One message is
+//! one datagram of bytes, with file descriptors beside it.
+//!
+//! An abstract name has no permissions: whoever listens asks [`crate::creds`] about every caller.
+
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
+    listen, recvmsg, sendmsg, socket_with,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// File descriptors that one message carries at most.
+pub const MAX_FDS: usize = 16;
+
+/// Bytes of the longest message, where the send buffer may be made large enough for it: with CAP_NET_ADMIN in the
+/// first user namespace. Others are held to [`DoorStream::max_message`].
+pub const MAX_MESSAGE: usize = 1 << 20;
+
+/// Callers that may wait to be accepted; more are refused (`EAGAIN` without blocking, else they wait).
+const BACKLOG: i32 = 128;
+
+/// The listening side; never blocks.
+pub struct DoorListener {
+    descriptor: OwnedFd,
+}
+
+impl DoorListener {
+    /// Opens the door `name` (without the leading NUL) in the namespace of the calling thread.
+    ///
+    /// # Errors
+    /// `EADDRINUSE` when someone listens there already, `ENAMETOOLONG` above 107 bytes.
+    pub fn bind(name: &[u8]) -> io::Result<Self> {
+        let descriptor = seqpacket(SocketFlags::NONBLOCK)?;
+        bind(&descriptor, &SocketAddrUnix::new_abstract_name(name)?)?;
+        listen(&descriptor, BACKLOG)?;
+        Ok(Self { descriptor })
+    }
+
+    /// The next caller, if one waits. Its stream does not block either.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE` when no descriptor is free: the caller stays in the queue, so wait before the next try.
+    pub fn accept(&self) -> io::Result<Option<DoorStream>> {
+        loop {
+            match accept_with(&self.descriptor, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(stream) => return Ok(Some(DoorStream::from(stream))),
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl AsFd for DoorListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// One caller's connection, either end of it.
+pub struct DoorStream {
+    descriptor: OwnedFd,
+}
+
+impl DoorStream {
+    /// Knocks at the door `name` in the namespace of the calling thread. The stream blocks.
+    ///
+    /// # Errors
+    /// `ECONNREFUSED` when nobody listens.
+    pub fn connect(name: &[u8]) -> io::Result<Self> {
+        let descriptor = seqpacket(SocketFlags::empty())?;
+        connect(&descriptor, &SocketAddrUnix::new_abstract_name(name)?)?;
+        Ok(Self::from(descriptor))
+    }
+
+    /// Makes the stream block, or not.
+    ///
+    /// # Errors
+    /// Those of fcntl(2): none in practice.
+    pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        let flags = if nonblocking { OFlags::NONBLOCK } else { OFlags::empty() };
+        Ok(fcntl_setfl(&self.descriptor, OFlags::RDWR | flags)?)
+    }
+
+    /// Bytes of the longest message that this end can send: half of what was asked for, or the host's limit
+    /// (net.core.wmem_max, twice) where that is less than [`MAX_MESSAGE`] needs.
+    ///
+    /// # Errors
+    /// Those of getsockopt(2): none in practice.
+    pub fn max_message(&self) -> io::Result<usize> {
+        // unix_dgram_sendmsg keeps 32 bytes for itself.
+        let room = sockopt::socket_send_buffer_size(&self.descriptor)?.saturating_sub(32);
+        Ok(room.min(MAX_MESSAGE))
+    }
+
+    /// Receives one message into `buffer`, appends its descriptors (at most [`MAX_FDS`], close-on-exec) to `fds`, and
+    /// returns its length; 0 when the other side has hung up.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing waits; `EMSGSIZE` for a message longer than the buffer, or with more descriptors
+    /// than allowed or than this process may open: the message is gone, its descriptors are closed, the stream goes
+    /// on. `ECONNRESET` when the other side hung up with messages unread.
+    pub fn recv(&self, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<usize> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let message =
+            rustix::io::retry_on_intr(|| recvmsg(&self.descriptor, &mut parts, &mut control, flags))?;
+        let kept = fds.len();
+        for entry in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = entry {
+                fds.extend(received);
+            }
+        }
+        let cut = message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC);
+        if cut || fds.len() > kept + MAX_FDS {
+            fds.truncate(kept);
+            return Err(Errno::MSGSIZE.into());
+        }
+        Ok(message.bytes)
+    }
+
+    /// Sends one message with descriptors; the receiver gets copies. An empty message cannot be told from a hang-up.
+    ///
+    /// # Errors
+    /// `EMSGSIZE` above [`DoorStream::max_message`] bytes or [`MAX_FDS`] descriptors; `WouldBlock` when the receiver
+    /// is behind; `EINVAL` for an empty message; `EPIPE` when the other side has hung up; `ETOOMANYREFS` when too
+    /// many descriptors are on their way.
+    pub fn send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Err(Errno::INVAL.into());
+        }
+        if fds.len() > MAX_FDS || bytes.len() > MAX_MESSAGE {
+            return Err(Errno::MSGSIZE.into());
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(Errno::MSGSIZE.into());
+        }
+        let parts = [IoSlice::new(bytes)];
+        let flags = SendFlags::NOSIGNAL;
+        rustix::io::retry_on_intr(|| sendmsg(&self.descriptor, &parts, &mut control, flags))?;
+        Ok(())
+    }
+}
+
+impl AsFd for DoorStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+impl From<DoorStream> for OwnedFd {
+    fn from(stream: DoorStream) -> Self {
+        stream.descriptor
+    }
+}
+
+/// Takes a connected SEQPACKET socket: an end of a pair, or one that was inherited.
+impl From<OwnedFd> for DoorStream {
+    fn from(descriptor: OwnedFd) -> Self {
+        // A message must fit the send buffer whole. Never an error: smaller messages still pass.
+        let _smaller_is_no_error = sockopt::set_socket_send_buffer_size_force(&descriptor, MAX_MESSAGE)
+            .or_else(|_| sockopt::set_socket_send_buffer_size(&descriptor, MAX_MESSAGE));
+        Self { descriptor }
+    }
+}
+
+fn seqpacket(flags: SocketFlags) -> io::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags | SocketFlags::CLOEXEC, None)?)
+}
+
+#[cfg(test)]
+mod tests;

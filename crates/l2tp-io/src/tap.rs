@@ -1,0 +1,161 @@
+//! The network device of a pseudowire: a TAP with super-frames (drivers/net/tun.c, include/uapi/linux/if_tun.h).
+
+use crate::netns::NetNs;
+use crate::rtnl::Rtnl;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Bytes of the `virtio_net_hdr` before every frame read or written.
+pub const VNET_HEADER_BYTES: usize = 10;
+
+/// Room for the largest read: the vnet header, an Ethernet header with two VLAN tags, a packet of 64 KiB.
+pub const READ_BYTES: usize = VNET_HEADER_BYTES + 22 + 65_536;
+
+const DEVICE: &str = "/dev/net/tun";
+
+/// A TAP device. It lives as long as this value, wherever it is renamed or moved to.
+pub struct Tap {
+    descriptor: OwnedFd,
+    name: String,
+    index: u32,
+}
+
+impl Tap {
+    /// Makes a TAP device in the namespace of the calling thread: down, with a random MAC address, one queue, taking
+    /// and giving super-frames. In `name`, `%d` stands for the lowest free number.
+    ///
+    /// # Errors
+    /// `EEXIST` when a device of that name exists, `EINVAL` for a name that is empty, too long or not allowed,
+    /// `ENOENT` without /dev/net/tun (load the module `tun`, or `mknod /dev/net/tun c 10 200`), `EACCES` without
+    /// permission to open it, `EPERM` without CAP_NET_ADMIN.
+    pub fn create(name: &str) -> io::Result<Self> {
+        let mut request = interface_request(name)?;
+        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
+        request.ifr_ifru.ifru_flags = u16::try_from(flags).unwrap_or_default().cast_signed();
+        let descriptor = open(DEVICE, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
+        // The tun driver says EBUSY for a name in use, where the kernel's L2TP says EEXIST.
+        ioctl(&descriptor, libc::TUNSETIFF, &mut request).map_err(|error| match error.raw_os_error() {
+            Some(libc::EBUSY) => Errno::EXIST.into(),
+            _ => error,
+        })?;
+        offer_offloads(&descriptor)?;
+        let name = request_name(&request);
+        let index = Rtnl::open()?.index_of(&name)?;
+        Ok(Self { descriptor, name, index })
+    }
+
+    /// The device's name at creation, `%d` filled in.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The device's name now.
+    ///
+    /// # Errors
+    /// `EBADFD` when the device was deleted.
+    pub fn current_name(&self) -> io::Result<String> {
+        let mut request = interface_request("?")?;
+        ioctl(&self.descriptor, libc::TUNGETIFF, &mut request)?;
+        Ok(request_name(&request))
+    }
+
+    /// The device's index at creation. It stays through a rename; a move to another namespace may change it.
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// The namespace that the device is in now.
+    ///
+    /// # Errors
+    /// `EBADFD` when the device was deleted, `EPERM` without CAP_NET_ADMIN in the namespace that it was moved to.
+    pub fn netns(&self) -> io::Result<NetNs> {
+        // SAFETY: TUNGETDEVNETNS takes no argument and returns a new descriptor, or -1.
+        let fd = unsafe { libc::ioctl(self.descriptor.as_raw_fd(), libc::TUNGETDEVNETNS) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the ioctl has just returned this descriptor, and nothing else owns it.
+        Ok(NetNs::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Sets the device's MTU, wherever it is and whatever it is called by now.
+    ///
+    /// # Errors
+    /// `EINVAL` outside of 68 to 65,521, the limits of a TAP; `EBADFD` when the device was deleted.
+    pub fn set_mtu(&self, mtu: u32) -> io::Result<()> {
+        let name = self.current_name()?;
+        self.netns()?.within(|| {
+            let mut rtnl = Rtnl::open()?;
+            let index = rtnl.index_of(&name)?;
+            rtnl.set_mtu(index, mtu)
+        })?
+    }
+
+    /// Reads one frame, the vnet header first, and returns the bytes read; [`READ_BYTES`] hold any. What has no room
+    /// is lost.
+    ///
+    /// # Errors
+    /// `WouldBlock` when no frame waits; `EIO` while the device is down; `EBADFD` when it was deleted.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.descriptor, buffer)?)
+    }
+
+    /// Gives one frame to the stack as received by the device: the vnet header and the frame, in pieces.
+    ///
+    /// # Errors
+    /// `EIO` while the device is down, `EINVAL` for a header that does not fit the frame, `EBADFD` when it was deleted.
+    pub fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(rustix::io::writev(&self.descriptor, parts)?)
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// Says which unfinished frames may be handed to us: checksums left open, TCP and UDP super-frames.
+fn offer_offloads(tap: &OwnedFd) -> io::Result<()> {
+    let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+    let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
+    // UDP super-frames came with 6.2.
+    set_offload(tap, tcp | udp).or_else(|_| set_offload(tap, tcp))
+}
+
+fn set_offload(tap: &OwnedFd, offloads: libc::c_uint) -> io::Result<()> {
+    // SAFETY: TUNSETOFFLOAD takes its flags by value.
+    let status = unsafe { libc::ioctl(tap.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(offloads)) };
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn ioctl(tap: &OwnedFd, operation: libc::Ioctl, request: &mut libc::ifreq) -> io::Result<()> {
+    // SAFETY: TUNSETIFF and TUNGETIFF, the callers' operations, read and write one ifreq.
+    let status = unsafe { libc::ioctl(tap.as_raw_fd(), operation, std::ptr::from_mut(request)) };
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn interface_request(name: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: zeroes are valid for a structure of bytes and integers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.contains('\0') {
+        return Err(Errno::INVAL.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    Ok(request)
+}
+
+fn request_name(request: &libc::ifreq) -> String {
+    let name: Vec<u8> =
+        request.ifr_name.iter().flat_map(|byte| byte.to_ne_bytes()).take_while(|byte| *byte != 0).collect();
+    String::from_utf8_lossy(&name).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

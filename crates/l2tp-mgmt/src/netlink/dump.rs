@@ -1,0 +1,123 @@
+//! Dumps: all objects, in datagrams of bounded size, each made when the program has room for it.
+//!
+//! A dump remembers the last object that it told, so objects may come and go meanwhile; it shows what is there as it passes.
+
+use super::ctrl::{Family, family_messages, policy_messages};
+use super::session::describe_session;
+use super::tunnel::describe_tunnel;
+use super::{ReplySink, Server};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use l2tp_abi::Errno;
+use l2tp_abi::genl::ctrl::CTRL_CMD_GETFAMILY;
+use l2tp_abi::genl::l2tp::{L2TP_CMD_SESSION_GET, L2TP_CMD_TUNNEL_GET};
+use l2tp_abi::nl::{ExtAck, Header, Message, NLM_F_MULTI, emit_done};
+use l2tp_core::{Engine, Host};
+
+/// The most that one datagram of a dump may have, in bytes.
+pub(super) const PAGE_MAX: usize = 32 * 1024;
+
+/// A dump under way: whom it answers and how far it has come.
+#[derive(Debug)]
+pub(super) struct Dump {
+    header: Header,
+    rest: Rest,
+}
+
+/// What a dump has still to tell.
+#[derive(Debug)]
+enum Rest {
+    /// The tunnels behind this one.
+    Tunnels(Option<u32>),
+    /// The sessions behind this one.
+    Sessions(Option<(u32, u32)>),
+    /// These messages: the controller's answers, which are few and never change.
+    Messages(VecDeque<Vec<u8>>),
+}
+
+impl<H: Host, R: ReplySink> Server<'_, H, R> {
+    /// Begins a dump and sends its first datagram. The attributes of a request for tunnels or sessions are not looked at.
+    pub(super) fn start_dump(
+        &mut self,
+        family: Family,
+        cmd: u8,
+        message: &Message<'_>,
+        ext: &mut ExtAck,
+    ) -> Result<(), Errno> {
+        if self.client.is_dumping() {
+            return Err(Errno::EBUSY);
+        }
+        let header = self.answer_header(&message.header, NLM_F_MULTI);
+        let rest = match (family, cmd) {
+            (Family::L2tp, L2TP_CMD_TUNNEL_GET) => Rest::Tunnels(None),
+            (Family::L2tp, L2TP_CMD_SESSION_GET) => Rest::Sessions(None),
+            (Family::L2tp, _) => return Err(Errno::EOPNOTSUPP),
+            (Family::Ctrl, CTRL_CMD_GETFAMILY) => Rest::Messages(family_messages(header)),
+            (Family::Ctrl, _) => Rest::Messages(policy_messages(message, header, ext)?),
+        };
+        self.client.dump = Some(Dump { header, rest });
+        self.continue_dump();
+        Ok(())
+    }
+
+    /// Sends the next datagram of the program's dump, if one is under way: as many objects as fit, or the end of the dump,
+    /// which is always a datagram of its own. To be called whenever the program has read the one before.
+    pub fn continue_dump(&mut self) {
+        let Some(mut dump) = self.client.dump.take() else { return };
+        let mut page = Vec::with_capacity(self.client.page);
+        while dump.rest.emit_next(self.engine, self.host, dump.header, &mut page, self.client.page) {}
+        if page.is_empty() {
+            emit_done(&mut page, dump.header.seq, dump.header.port);
+        } else {
+            self.client.dump = Some(dump);
+        }
+        self.replies.reply(&page);
+    }
+}
+
+impl Rest {
+    /// Appends the next object to `page` and steps behind it; `false`: there is none, or it does not fit into `limit` bytes.
+    /// A page takes at least one object.
+    fn emit_next<H: Host>(
+        &mut self,
+        engine: &Engine<H::Socket, H::Device>,
+        host: &H,
+        header: Header,
+        page: &mut Vec<u8>,
+        limit: usize,
+    ) -> bool {
+        let before = page.len();
+        let fits = |page: &mut Vec<u8>| {
+            let fits = before == 0 || page.len() <= limit;
+            page.truncate(if fits { page.len() } else { before });
+            fits
+        };
+        match self {
+            Self::Tunnels(after) => {
+                let Some(tunnel) = engine.next_tunnel(*after) else { return false };
+                describe_tunnel(host, tunnel).emit(page, header, L2TP_CMD_TUNNEL_GET);
+                if !fits(page) {
+                    return false;
+                }
+                *after = Some(tunnel.id());
+            }
+            Self::Sessions(after) => {
+                let Some(session) = engine.next_session(*after) else { return false };
+                describe_session(session).emit(page, header, L2TP_CMD_SESSION_GET);
+                if !fits(page) {
+                    return false;
+                }
+                *after = Some((session.tunnel_id, session.config.session_id));
+            }
+            Self::Messages(messages) => {
+                let Some(message) = messages.front() else { return false };
+                page.extend_from_slice(message);
+                if !fits(page) {
+                    return false;
+                }
+                messages.pop_front();
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,64 @@
+//! The server at work for one program.
+
+use super::Client;
+use alloc::vec::Vec;
+use l2tp_abi::nl::{ExtAck, Message, Messages, NLM_F_ACK, emit_ack};
+use l2tp_core::{Engine, Host};
+
+/// Where answers go. Every call is one datagram.
+pub trait ReplySink {
+    /// Sends to the program that asked.
+    fn reply(&mut self, datagram: &[u8]);
+
+    /// Sends to every socket, of any network namespace, that hears `group` ([`Client::hears`]).
+    fn notify(&mut self, group: u32, datagram: &[u8]);
+}
+
+/// The subsystem of a namespace, the program that asks and the way back to it, for the time of one call.
+///
+/// The server holds no state: what lasts is in the engine and in the [`Client`].
+#[derive(Debug)]
+pub struct Server<'a, H: Host, R> {
+    /// Tunnels and sessions.
+    pub engine: &'a mut Engine<H::Socket, H::Device>,
+    /// What they stand on.
+    pub host: &'a mut H,
+    /// Who asks.
+    pub client: &'a mut Client,
+    /// Where the answers go.
+    pub replies: &'a mut R,
+}
+
+impl<H: Host, R: ReplySink> Server<'_, H, R> {
+    /// Answers every request of a datagram, in order (`netlink_rcv_skb`): replies and notifications, then an error, or an
+    /// acknowledgement if one was asked for. Of a dump the first datagram is sent; the rest waits for
+    /// [`Server::continue_dump`].
+    pub fn handle_datagram(&mut self, datagram: &[u8]) {
+        for message in Messages::new(datagram) {
+            self.handle_message(&message);
+        }
+    }
+
+    fn handle_message(&mut self, message: &Message<'_>) {
+        let mut ext = ExtAck::default();
+        let error = match self.dispatch(message, &mut ext) {
+            Ok(Answered::Fully) => None,
+            // The end of the dump is the acknowledgement.
+            Ok(Answered::InPart) => return,
+            Err(errno) => Some(errno),
+        };
+        if error.is_some() || message.header.flags & NLM_F_ACK != 0 {
+            let mut out = Vec::new();
+            emit_ack(&mut out, message, self.client.port, self.client.options, error, &ext);
+            self.replies.reply(&out);
+        }
+    }
+}
+
+/// What a request has got so far.
+pub(super) enum Answered {
+    /// All but the acknowledgement.
+    Fully,
+    /// The first part of a dump.
+    InPart,
+}

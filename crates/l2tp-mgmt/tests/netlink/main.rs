@@ -1,0 +1,14 @@
+//! The netlink server, bytes in and bytes out, against what real kernels answered.
+#![cfg(target_endian = "little")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests; the exemption for test functions does not reach their shared parts"
+)]
+
+mod ctrl;
+mod dump;
+mod host;
+mod kernel_answers;
+mod lab;
+mod request;
+mod rules;
