@@ -3,7 +3,6 @@
 //!
 //! An abstract name has no permissions: whoever listens asks [`crate::creds`] about every caller.
 
-use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::net::{
@@ -83,10 +82,9 @@ impl DoorStream {
     /// Makes the stream block, or not.
     ///
     /// # Errors
-    /// Those of fcntl(2): none in practice.
+    /// Those of ioctl(2): none in practice.
     pub fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        let flags = if nonblocking { OFlags::NONBLOCK } else { OFlags::empty() };
-        Ok(fcntl_setfl(&self.descriptor, OFlags::RDWR | flags)?)
+        Ok(rustix::io::ioctl_fionbio(&self.descriptor, nonblocking)?)
     }
 
     /// Bytes of the longest message that this end can send: half of what was asked for, or the host's limit

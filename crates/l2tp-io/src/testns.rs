@@ -2,6 +2,7 @@
 
 use crate::netns::NetNs;
 use crate::rtnl::Rtnl;
+use crate::tap::Tap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
@@ -16,7 +17,7 @@ pub(crate) fn without_forks() -> impl Drop {
 }
 
 /// While this is held, one test forks and no other runs.
-fn with_forks() -> impl Drop {
+pub(crate) fn with_forks() -> impl Drop {
     FORKS.write().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -30,6 +31,20 @@ pub(crate) fn in_fresh_netns(test: impl FnOnce() + Send) {
 pub(crate) fn in_fresh_netns_forking(test: impl FnOnce() + Send) {
     let _guard = with_forks();
     in_netns(test);
+}
+
+/// The same for a test that makes TAP devices, where that is allowed.
+pub(crate) fn in_fresh_netns_with_taps(test: impl FnOnce() + Send) {
+    in_fresh_netns(|| match Tap::create("probe") {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            skip("/dev/net/tun that may be opened (modprobe tun; chmod 666 /dev/net/tun)");
+        }
+        Err(error) => panic!("no TAP device: {error}"),
+        Ok(probe) => {
+            drop(probe);
+            test();
+        }
+    });
 }
 
 fn in_netns(test: impl FnOnce() + Send) {

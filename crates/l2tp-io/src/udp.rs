@@ -57,6 +57,10 @@ impl UdpSocket {
         }
         let no_checksum = set_checksums(&descriptor, config, local.is_ipv4())?;
         never_set_df(&descriptor, local.is_ipv4())?;
+        if local.is_ipv4() {
+            // As setup_udp_tunnel_sock does: what goes to a multicast peer does not come back to us.
+            rsockopt::set_ip_multicast_loop(&descriptor, false)?;
+        }
         sockopt::set(&descriptor, libc::SOL_UDP, libc::UDP_GRO, 1)?;
         sockopt::enlarge_buffers(&descriptor);
         Ok(Self { descriptor, no_checksum })
@@ -148,8 +152,6 @@ fn set_checksums(socket: &OwnedFd, config: &UdpConfig, v4: bool) -> io::Result<O
 pub(crate) fn never_set_df(socket: &OwnedFd, v4: bool) -> io::Result<()> {
     if v4 {
         rsockopt::set_ip_mtu_discover(socket, rsockopt::Ipv4PathMtuDiscovery::DONT)?;
-        // As setup_udp_tunnel_sock does: a multicast peer must not send our own packets back to us.
-        rsockopt::set_ip_multicast_loop(socket, false)?;
     } else {
         rsockopt::set_ipv6_mtu_discover(socket, rsockopt::Ipv6PathMtuDiscovery::DONT)?;
     }

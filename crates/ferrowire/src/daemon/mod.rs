@@ -8,6 +8,7 @@ use std::io::Write;
 use anyhow::Context;
 use l2tp_io::netns::NetNs;
 use l2tp_io::signals::Signals;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use service::Service;
 
@@ -41,12 +42,20 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
         })?;
         netns.enter().with_context(|| format!("cannot enter network namespace {name:?}"))?;
     }
+    allow_many_descriptors();
     let workers = args.workers.unwrap_or_else(default_workers);
     let mut service = Service::open(signals, workers)?;
     say_ready(args.netns.as_deref());
     let result = service.run();
     service.close();
     result
+}
+
+/// A session holds one descriptor, its device: take as many as the host lets this process have.
+fn allow_many_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Raising the soft limit up to the hard one is always allowed.
+    let _: Result<(), _> = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn default_workers() -> usize {

@@ -65,8 +65,12 @@ fn root_may_and_a_user_may_not() {
     in_fresh_netns_forking(|| {
         let netns = NetNs::current().unwrap();
         assert!(Caller::start(0, || Ok(())).unwrap().may_administer(&netns));
-        assert!(!Caller::start(12345, || Ok(())).unwrap().may_administer(&netns));
-        assert!(!Caller::start(65534, || Ok(())).unwrap().may_administer(&netns));
+        for uid in [12345, 65534] {
+            match Caller::start(uid, || Ok(())) {
+                Ok(caller) => assert!(!caller.may_administer(&netns)),
+                Err(error) => skip(&format!("user {uid} in this user namespace ({error})")),
+            }
+        }
     });
 }
 

@@ -2,7 +2,7 @@
 
 use super::NetNs;
 use crate::rtnl::Rtnl;
-use crate::testns::{in_fresh_netns, in_fresh_netns_forking, skip};
+use crate::testns::{in_fresh_netns, skip, with_forks};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -53,10 +53,7 @@ fn work_within_leaves_the_caller_where_it_was() {
 
 #[test]
 fn a_process_becomes_root_of_namespaces_of_its_own() {
-    in_fresh_netns_forking(start_in_user_namespace);
-}
-
-fn start_in_user_namespace() {
+    let _guard = with_forks();
     let mut command = Command::new("cat");
     command.args([
         "/proc/self/uid_map",

@@ -3,7 +3,7 @@
 use super::Rtnl;
 use crate::netns::NetNs;
 use crate::tap::Tap;
-use crate::testns::{configure, in_fresh_netns, veth_to_new_netns};
+use crate::testns::{configure, in_fresh_netns, in_fresh_netns_with_taps, veth_to_new_netns};
 use std::net::{IpAddr, UdpSocket};
 
 #[test]
@@ -49,7 +49,7 @@ fn what_is_set_is_shown() {
 
 #[test]
 fn a_bridge_takes_and_leaves_ports() {
-    in_fresh_netns(|| {
+    in_fresh_netns_with_taps(|| {
         let mut rtnl = Rtnl::open().unwrap();
         rtnl.create_bridge("br").unwrap();
         let bridge = rtnl.index_of("br").unwrap();
@@ -65,7 +65,7 @@ fn a_bridge_takes_and_leaves_ports() {
 
 #[test]
 fn a_group_is_deleted_at_once() {
-    in_fresh_netns(|| {
+    in_fresh_netns_with_taps(|| {
         let mut rtnl = Rtnl::open().unwrap();
         let taps: Vec<_> = (0..20).map(|_| Tap::create("t%d").unwrap()).collect();
         for tap in taps.iter().skip(1) {
@@ -112,7 +112,7 @@ fn routes_lead_through_gateways() {
 
 #[test]
 fn a_device_moves_and_is_found_there() {
-    in_fresh_netns(|| {
+    in_fresh_netns_with_taps(|| {
         let home = NetNs::current().unwrap();
         let away = std::thread::scope(|scope| scope.spawn(|| NetNs::unshare().unwrap()).join().unwrap());
         let tap = Tap::create("wanderer").unwrap();

@@ -4,24 +4,13 @@ use super::{READ_BYTES, Tap, VNET_HEADER_BYTES};
 use crate::batch::{Outgoing, RecvBatch};
 use crate::netns::NetNs;
 use crate::rtnl::{Link, Rtnl};
-use crate::testns::{configure, in_fresh_netns, skip};
+use crate::testns::{configure, in_fresh_netns_with_taps, skip};
 use crate::udp::{UdpConfig, UdpSocket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt;
 use std::io::{ErrorKind, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
-
-/// Runs `test` where TAP devices can be made.
-fn with_taps(test: impl FnOnce() + Send) {
-    in_fresh_netns(|| match Tap::create("probe") {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
-            skip("/dev/net/tun (modprobe tun)");
-        }
-        Err(error) => panic!("no TAP device: {error}"),
-        Ok(_) => test(),
-    });
-}
 
 fn link(tap: &Tap) -> Link {
     Rtnl::open().unwrap().link(tap.index()).unwrap()
@@ -38,7 +27,7 @@ fn errno(result: std::io::Result<Tap>) -> Option<i32> {
 
 #[test]
 fn names_are_chosen_or_filled_in() {
-    with_taps(|| {
+    in_fresh_netns_with_taps(|| {
         let taps = [Tap::create("l2tpeth%d").unwrap(), Tap::create("l2tpeth%d").unwrap()];
         assert_eq!(taps.each_ref().map(Tap::name), ["l2tpeth0", "l2tpeth1"]);
         assert_eq!(taps[1].current_name().unwrap(), "l2tpeth1");
@@ -54,7 +43,7 @@ fn names_are_chosen_or_filled_in() {
 
 #[test]
 fn a_new_device_looks_as_the_kernels() {
-    with_taps(|| {
+    in_fresh_netns_with_taps(|| {
         let tap = Tap::create("t").unwrap();
         let created = link(&tap);
         assert_eq!((created.up, created.mtu, created.master), (false, 1500, None));
@@ -68,7 +57,7 @@ fn a_new_device_looks_as_the_kernels() {
 
 #[test]
 fn the_device_lives_as_long_as_its_owner() {
-    with_taps(|| {
+    in_fresh_netns_with_taps(|| {
         let mut rtnl = Rtnl::open().unwrap();
         let tap = Tap::create("t").unwrap();
         let index = tap.index();
@@ -84,7 +73,7 @@ fn the_device_lives_as_long_as_its_owner() {
 
 #[test]
 fn the_mtu_is_set_also_from_another_namespace() {
-    with_taps(|| {
+    in_fresh_netns_with_taps(|| {
         let home = NetNs::current().unwrap();
         let tap = Tap::create("t").unwrap();
         tap.set_mtu(1446).unwrap();
@@ -103,7 +92,7 @@ fn the_mtu_is_set_also_from_another_namespace() {
 
 #[test]
 fn a_device_that_is_down_passes_nothing() {
-    with_taps(|| {
+    in_fresh_netns_with_taps(|| {
         let tap = Tap::create("t").unwrap();
         assert!(tap.read(&mut [0; READ_BYTES]).is_err());
         let written = tap.write(&[IoSlice::new(&[0; VNET_HEADER_BYTES + 60])]).unwrap_err();
@@ -124,7 +113,7 @@ const VIRTIO_NET_HDR_GSO_UDP_L4: u8 = 5;
 /// One read, one write: a UDP train stays one super-frame from the sender's stack to the receiver's.
 #[test]
 fn a_super_frame_goes_through_a_pair_of_devices() {
-    with_taps(|| {
+    in_fresh_netns_with_taps(|| {
         let far = std::thread::scope(|scope| scope.spawn(|| NetNs::unshare().unwrap()).join().unwrap());
         let near_tap = Tap::create("near").unwrap();
         let far_tap = far.within(|| Tap::create("far")).unwrap().unwrap();

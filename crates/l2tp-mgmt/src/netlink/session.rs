@@ -96,7 +96,7 @@ pub(super) fn describe_session<D>(session: &Session<D>) -> SessionMessage {
 }
 
 /// What a request for a session in a tunnel of `version` asks for, checked in the kernel's order. Sublayer, cookies and name
-/// are of version 3 and above only.
+/// are of version 3 and above only, the name of Ethernet only.
 fn session_config(attributes: &L2tpAttributes<'_>, version: u8) -> Result<SessionConfig, Errno> {
     let session_id = attributes.u32(L2TP_ATTR_SESSION_ID).ok_or(Errno::EINVAL)?;
     let peer_session_id = attributes.u32(L2TP_ATTR_PEER_SESSION_ID).ok_or(Errno::EINVAL)?;
@@ -116,7 +116,7 @@ fn session_config(attributes: &L2tpAttributes<'_>, version: u8) -> Result<Sessio
         send_seq: flag(attributes, L2TP_ATTR_SEND_SEQ).unwrap_or_default(),
         lns_mode: flag(attributes, L2TP_ATTR_LNS_MODE).unwrap_or_default(),
         reorder_timeout: Duration::from_millis(attributes.u64(L2TP_ATTR_RECV_TIMEOUT).unwrap_or_default()),
-        ifname: v3_only(L2TP_ATTR_IFNAME).map(ifname).transpose()?,
+        ifname: v3_only(L2TP_ATTR_IFNAME).filter(|_| pw_type == PwType::Eth).map(ifname).transpose()?,
     })
 }
 

@@ -5,8 +5,8 @@ use crate::lab::{Lab, PORT, answer};
 use l2tp_abi::Errno;
 use l2tp_abi::genl::GenlHeader;
 use l2tp_abi::genl::l2tp::{
-    L2TP_ATTR_CONN_ID, L2TP_ATTR_RECV_SEQ, L2TP_ATTR_SESSION_ID, L2TP_CMD_SESSION_MODIFY, Request,
-    SessionKey, SessionModify,
+    L2TP_ATTR_CONN_ID, L2TP_ATTR_RECV_SEQ, L2TP_ATTR_SESSION_ID, L2TP_CMD_SESSION_MODIFY, L2TP_PWTYPE_PPP,
+    Request, SessionCreate, SessionKey, SessionModify, TunnelCreate,
 };
 use l2tp_abi::nl::{Header, Messages, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR};
 use l2tp_mgmt::netlink::{Client, L2TP_FAMILY_ID};
@@ -115,6 +115,32 @@ fn flags_are_one_bit_and_timeouts_are_ticks() {
         assert_eq!(lab.request(&Request::SessionModify(modify)).errno, None);
         assert_eq!(lab.sessions()[0].recv_timeout, told);
     }
+}
+
+/// Attributes that do not fit the tunnel are taken and mean nothing.
+#[test]
+fn attributes_of_other_versions_and_families_mean_nothing() {
+    let mut lab = Lab::new();
+    let Request::TunnelCreate(v3) = tunnel(1) else { unreachable!() };
+    let v2 = TunnelCreate { proto_version: 2, udp_zero_csum6_tx: true, udp_zero_csum6_rx: true, ..v3 };
+    assert_eq!(lab.request(&Request::TunnelCreate(v2)).errno, None);
+    let shown = &lab.tunnels()[0];
+    assert_eq!(
+        (shown.udp_zero_csum6_tx, shown.udp_zero_csum6_rx, shown.udp_csum),
+        (false, false, Some(false))
+    );
+    let Request::SessionCreate(v3) = session(1, 5) else { unreachable!() };
+    let ppp = SessionCreate {
+        pw_type: L2TP_PWTYPE_PPP,
+        cookie: vec![1; 4],
+        peer_cookie: vec![2; 4],
+        ifname: Some("x".into()),
+        l2spec_type: Some(7),
+        ..v3
+    };
+    assert_eq!(lab.request(&Request::SessionCreate(ppp)).errno, None);
+    let shown = &lab.sessions()[0];
+    assert_eq!((shown.cookie.len(), shown.peer_cookie.len(), &shown.ifname), (0, 0, &None));
 }
 
 #[test]
