@@ -4,7 +4,7 @@ use alloc::string::String;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use l2tp_wire::Cookie;
+pub use l2tp_wire::Cookie;
 use l2tp_wire::v3::{Carrier, Layout};
 
 use crate::error::Error;
@@ -149,6 +149,9 @@ pub enum SocketConfig {
         fd: i32,
     },
 }
+
+/// The name of a device for which none was asked.
+pub const DEFAULT_IFNAME: &str = "l2tpeth%d";
 
 /// A session that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -32,7 +32,9 @@ pub mod time;
 pub mod tunnel;
 pub mod tx;
 
-pub use config::{Encap, L2specType, PwType, SessionConfig, SessionSelector, SocketConfig, TunnelConfig};
+pub use config::{
+    Cookie, Encap, L2specType, PwType, SessionConfig, SessionSelector, SocketConfig, TunnelConfig,
+};
 pub use drop_reason::DropReason;
 pub use engine::Engine;
 pub use error::Error;

@@ -13,6 +13,7 @@ use l2tp_io::tap::Tap;
 use l2tp_io::udp::{UdpConfig, UdpSocket};
 
 use crate::device::Device;
+use crate::names::Numbers;
 use crate::reaper::Reaper;
 use crate::shared::{Shared, Source, Watch};
 use crate::socket::TunnelSocket;
@@ -24,6 +25,7 @@ const TAP_MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 pub struct SystemHost {
     shared: Arc<Shared>,
     reaper: Reaper,
+    numbers: Numbers,
     sockets: HashMap<TunnelKey, Watch>,
     raw: [Option<RawShare>; 2],
 }
@@ -37,7 +39,8 @@ struct RawShare {
 
 impl SystemHost {
     pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Self> {
-        Ok(Self { shared, reaper: Reaper::start()?, sockets: HashMap::new(), raw: [None, None] })
+        let reaper = Reaper::start()?;
+        Ok(Self { shared, reaper, numbers: Numbers::default(), sockets: HashMap::new(), raw: [None, None] })
     }
 
     /// Waits until every device of a deleted session is gone.
@@ -86,11 +89,11 @@ impl SystemHost {
     }
 
     /// A name may still be held by the device of a session that was deleted a moment ago.
-    fn create_tap(&self, name: &str) -> io::Result<Tap> {
-        match Tap::create(name) {
+    fn create_tap(&mut self, name: &str) -> io::Result<Tap> {
+        match self.numbers.create(name, Tap::create) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.reaper.is_busy() => {
                 self.reaper.settle();
-                Tap::create(name)
+                self.numbers.create(name, Tap::create)
             }
             result => result,
         }
@@ -164,6 +167,7 @@ impl Host for SystemHost {
         if let Some(watch) = device.watch.get() {
             self.shared.forget(&device.tap, *watch);
         }
+        self.numbers.give_back(device.name());
         self.reaper.take(device);
     }
 }

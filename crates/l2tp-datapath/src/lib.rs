@@ -9,6 +9,7 @@
 //! | `worker` | the loop of a thread: wait, then `ingress` or `egress` |
 //! | `ingress` | datagrams in, frames to devices |
 //! | `egress` | frames in, datagrams to sockets |
+//! | `names` | numbers for generated device names |
 //! | `reaper` | removes devices, which takes the kernel milliseconds each |
 //!
 //! One lock a namespace guards the engine. A worker holds it while it reads headers, never across a system call of the
@@ -20,6 +21,7 @@ pub mod device;
 mod egress;
 pub mod host;
 mod ingress;
+mod names;
 mod reaper;
 mod shared;
 pub mod socket;

@@ -55,7 +55,7 @@ impl Worker {
             Some(Source::Udp(socket, tunnel)) => self.ingress.handle_udp(&self.shared, &socket, tunnel),
             Some(Source::Raw(socket)) => self.ingress.handle_raw(&self.shared, &socket),
             Some(Source::Device(device, session)) => {
-                self.egress.handle_device(&self.shared, &device, session)
+                self.egress.handle_device(&self.shared, &device, session);
             }
             None => {}
         }

@@ -3,7 +3,9 @@
 use alloc::string::ToString;
 
 use crate::Engine;
-use crate::config::{PwType, SessionChange, SessionConfig, SessionSelector, TunnelConfig, check_device_name};
+use crate::config::{
+    DEFAULT_IFNAME, PwType, SessionChange, SessionConfig, SessionSelector, TunnelConfig, check_device_name,
+};
 use crate::drop_reason::DropReason;
 use crate::error::Error;
 use crate::host::{DeviceRequest, Host};
@@ -17,9 +19,6 @@ use crate::tunnel::{Tunnel, TunnelKey};
 use crate::tx::low16;
 
 use super::ids::SessionId;
-
-/// The name of a device for which none was asked.
-const DEFAULT_NAME: &str = "l2tpeth%d";
 
 impl<S: Clone, D: Clone> Engine<S, D> {
     /// Makes a tunnel (`L2TP_CMD_TUNNEL_CREATE`).
@@ -205,7 +204,7 @@ fn create_device<H: Host>(
     socket: &H::Socket,
     session: &mut Session<H::Device>,
 ) -> Result<(), Error> {
-    let name = session.config.ifname.clone().unwrap_or_else(|| DEFAULT_NAME.to_string());
+    let name = session.config.ifname.clone().unwrap_or_else(|| DEFAULT_IFNAME.to_string());
     check_device_name(&name)?;
     let header_len = u32::try_from(session.header_len()).unwrap_or(0);
     let peer = host.endpoints(socket).peer.ip();

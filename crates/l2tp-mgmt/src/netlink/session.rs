@@ -13,10 +13,10 @@ use l2tp_abi::genl::l2tp::{
     L2TP_CMD_SESSION_DELETE, L2TP_CMD_SESSION_GET, L2TP_CMD_SESSION_MODIFY, SessionMessage,
 };
 use l2tp_abi::nl::{Attribute, Header};
+use l2tp_core::Cookie;
 use l2tp_core::config::SessionChange;
 use l2tp_core::session::Session;
 use l2tp_core::{Error, Host, L2specType, PwType, SessionConfig, SessionKey, SessionSelector};
-use l2tp_wire::Cookie;
 
 impl<H: Host, R: ReplySink> Server<'_, H, R> {
     pub(super) fn create_session(
