@@ -78,8 +78,8 @@ impl Ingress {
         let TunnelSocket::Udp { socket, .. } = socket else { return };
         for _ in 0..ROUNDS {
             let received = socket.recv_batch(&mut self.batch).unwrap_or(0);
-            self.handle_batch(shared, |engine, packet, out| {
-                engine.handle_udp(now(), tunnel, packet, out);
+            self.handle_batch(shared, |engine, now, packet, out| {
+                engine.handle_udp(now, tunnel, packet, out);
             });
             if received < SLOTS {
                 break;
@@ -91,8 +91,8 @@ impl Ingress {
     pub(crate) fn handle_raw(&mut self, shared: &Shared, socket: &RawSocket) {
         for _ in 0..ROUNDS {
             let received = socket.recv_batch(&mut self.batch).unwrap_or(0);
-            self.handle_batch(shared, |engine, packet, out| {
-                engine.handle_ip(now(), packet, out);
+            self.handle_batch(shared, |engine, now, packet, out| {
+                engine.handle_ip(now, packet, out);
             });
             if received < SLOTS {
                 break;
@@ -101,12 +101,17 @@ impl Ingress {
     }
 
     /// Runs every packet of the batch through the engine under one lock, then writes the frames that came out.
-    fn handle_batch(&mut self, shared: &Shared, mut handle: impl FnMut(&mut NetEngine, &[u8], &mut Outbox)) {
+    fn handle_batch(
+        &mut self,
+        shared: &Shared,
+        mut handle: impl FnMut(&mut NetEngine, Instant, &[u8], &mut Outbox),
+    ) {
+        let now = now();
         let mut engine = shared.engine();
         for (slot, received) in self.batch.iter().enumerate() {
             (self.out.slot, self.out.start) = (slot, 0);
             for packet in received.segments() {
-                handle(&mut engine, packet, &mut self.out);
+                handle(&mut engine, now, packet, &mut self.out);
                 self.out.start += packet.len();
             }
         }

@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// Bit of the capability in `CapEff` (include/uapi/linux/capability.h).
 const CAP_NET_ADMIN: u32 = 12;
 
-/// User namespaces nest at most this deep (kernel/user_namespace.c create_user_ns: 33 with the first).
-const MAX_LEVELS: usize = 33;
+/// User namespaces in a line, the first one included (kernel/user_namespace.c create_user_ns: levels 0 to 33).
+const MAX_LEVELS: usize = 34;
 
 /// Whether the process that connected the Unix socket `peer` holds CAP_NET_ADMIN over `netns`: it has the capability
 /// in the user namespace that owns `netns` or in an ancestor of that, or it runs in the parent of one of these as the

@@ -87,8 +87,8 @@ impl DoorStream {
         Ok(rustix::io::ioctl_fionbio(&self.descriptor, nonblocking)?)
     }
 
-    /// Bytes of the longest message that this end can send: half of what was asked for, or the host's limit
-    /// (net.core.wmem_max, twice) where that is less than [`MAX_MESSAGE`] needs.
+    /// Bytes of the longest message that this end can send: [`MAX_MESSAGE`], or what the host's limit on send buffers
+    /// (twice net.core.wmem_max) leaves a process without CAP_NET_ADMIN.
     ///
     /// # Errors
     /// Those of getsockopt(2): none in practice.

@@ -144,7 +144,8 @@ fn sendings() -> impl Strategy<Value = Vec<Sent>> {
 
 fn scenarios() -> impl Strategy<Value = Scenario> {
     let form = prop_oneof![Just((2, Encap::Udp)), Just((3, Encap::Udp)), Just((3, Encap::Ip))];
-    let seq = prop_oneof![1 => Just(Seq::None), 1 => Just(Seq::Send), 1 => Just(Seq::Recv), 3 => Just(Seq::Both)];
+    let seq =
+        prop_oneof![1 => Just(Seq::None), 1 => Just(Seq::Send), 1 => Just(Seq::Recv), 3 => Just(Seq::Both)];
     form.prop_flat_map(move |(version, encap)| {
         (sessions(version), seq.clone(), links(), any::<u64>(), sendings()).prop_map(
             move |(session, seq, link, seed, sent)| {
@@ -349,6 +350,7 @@ proptest! {
         prop_assert_eq!(pair.b.arrived.len() - seen, total);
         let ns: Vec<u32> = pair.b.arrived[seen..].iter().map(|a| u32::from_be_bytes(*a.frame[2..].first_chunk().unwrap())).collect();
         prop_assert!(ns.windows(2).all(|two| two[1] == two[0].wrapping_add(1) & top), "{ns:?}");
+        prop_assert_eq!(ns.last().map(|last| (last + 1) & top), Some(pair.a.engine.session(pair.a.session).unwrap().ns));
     }
 }
 

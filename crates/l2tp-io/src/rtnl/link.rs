@@ -95,7 +95,8 @@ impl Rtnl {
     /// Renames a device.
     ///
     /// # Errors
-    /// `EEXIST` when the name is in use, `EINVAL` when it is not allowed, `EBUSY` on a device that is up before 6.2.
+    /// `EEXIST` when the name is in use, `EINVAL` when it is not allowed, `EBUSY` on a device that is up,
+    /// on older kernels.
     pub fn rename(&mut self, index: u32, name: &str) -> io::Result<()> {
         self.set(index, LinkAttribute::IfName(name.into()))
     }

@@ -3,9 +3,11 @@
 use super::{UdpConfig, UdpSocket};
 use crate::batch::{MAX_BATCH, Outgoing, RecvBatch, SendReport};
 use crate::netns::NetNs;
+use crate::rawip::{Family, RawSocket};
 use crate::rtnl::Rtnl;
 use crate::testns::{in_fresh_netns, veth_to_new_netns};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -156,6 +158,20 @@ fn a_train_of_segments_above_the_mtu_is_sent_apart() {
 }
 
 #[test]
+fn no_socket_ever_sets_df() {
+    in_fresh_netns(|| {
+        let v4 = (open("127.0.0.1:7", "127.0.0.1:8", true).unwrap(), RawSocket::open(Family::V4).unwrap());
+        let never = sockopt::Ipv4PathMtuDiscovery::DONT;
+        assert_eq!(sockopt::ip_mtu_discover(&v4.0).unwrap(), never);
+        assert_eq!(sockopt::ip_mtu_discover(&v4.1).unwrap(), never);
+        let v6 = (open("[::1]:7", "[::1]:8", true).unwrap(), RawSocket::open(Family::V6).unwrap());
+        let never = sockopt::Ipv6PathMtuDiscovery::DONT;
+        assert_eq!(sockopt::ipv6_mtu_discover(&v6.0).unwrap(), never);
+        assert_eq!(sockopt::ipv6_mtu_discover(&v6.1).unwrap(), never);
+    });
+}
+
+#[test]
 fn an_oversize_datagram_is_fragmented() {
     for checksum in [true, false] {
         across_veth(1500, checksum, |sender, receiver| {
@@ -188,6 +204,7 @@ fn next_checksum(raw: &std::os::fd::OwnedFd) -> u16 {
     assert!(wait(raw));
     let mut packet = [0; 65_536];
     let (_, size) = rustix::net::recv(raw, &mut packet, rustix::net::RecvFlags::empty()).unwrap();
+    assert_eq!(packet[6] & 0x40, 0, "DF is set");
     let udp = &packet[..size][20..];
     u16::from_be_bytes([udp[6], udp[7]])
 }

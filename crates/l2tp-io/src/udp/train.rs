@@ -62,8 +62,8 @@ pub(super) fn send(socket: BorrowedFd<'_>, messages: &[Outgoing<'_>], first: usi
     });
 }
 
-/// Errors by which the kernel refuses a train but would take its segments: a segment above the path's MTU is EINVAL,
-/// EMSGSIZE since 6.13; no checksum offload on the way out is EIO before 6.11.
+/// Errors by which the kernel refuses a train but would take its segments: EINVAL or EMSGSIZE, by kernel version, for a
+/// segment above the path's MTU; EIO for a way out without checksum offload (net/ipv4/udp.c udp_send_skb).
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EMSGSIZE | libc::EIO))
 }
