@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use l2tp_io::netns::NetNs;
 
 /// L2TP tunnels on a kernel that has no L2TP
 #[derive(Parser)]
@@ -34,29 +35,32 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    if let Some(words) = l2tp_words() {
-        return run_l2tp(&words);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut options = l2tp::Options::default();
+    if let [object, rest @ ..] = options.take(&words)
+        && object == "l2tp"
+    {
+        return run_l2tp(options, rest);
     }
     match Arguments::parse().verb {
         Verb::Daemon(args) => report(daemon::run(&args)),
-        Verb::L2tp { words } => run_l2tp(&words),
+        Verb::L2tp { words } => run_l2tp(l2tp::Options::default(), &words),
     }
 }
 
-/// The words of `ferrowire [OPTIONS] l2tp …`, options first: as with `ip`, they may stand before the object.
-fn l2tp_words() -> Option<Vec<String>> {
-    let mut words: Vec<String> = std::env::args().skip(1).collect();
-    let object = words.iter().position(|word| !word.starts_with('-'))?;
-    (words.get(object)? == "l2tp").then(|| {
-        words.remove(object);
-        words
-    })
-}
-
-fn run_l2tp(words: &[String]) -> ExitCode {
+/// `ferrowire [OPTIONS] l2tp [OPTIONS] …`: as with `ip`, options may stand before the object.
+fn run_l2tp(mut options: l2tp::Options, words: &[String]) -> ExitCode {
+    let words = options.take(words);
+    if let Some(name) = &options.netns
+        && let Err(error) = NetNs::open_named(name).and_then(|netns| netns.enter())
+    {
+        let told = format!("Cannot open network namespace \"{name}\": {}\n", l2tp::os_error_text(&error));
+        // Nobody is left to be told when stderr is gone.
+        let _: io::Result<()> = io::stderr().write_all(told.as_bytes());
+        return ExitCode::from(255);
+    }
     let mut door = door::Connection::default();
-    let options = l2tp::Options::default();
-    l2tp::run(words, options, &mut door, &mut io::stdout(), &mut io::stderr()).into()
+    l2tp::run(words, &options, &mut door, &mut io::stdout(), &mut io::stderr()).into()
 }
 
 /// Tells what went wrong on stderr, where anything did.

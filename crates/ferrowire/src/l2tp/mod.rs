@@ -23,3 +23,8 @@ mod usage;
 pub(crate) use client::Door;
 pub(crate) use options::Options;
 pub(crate) use run::run;
+
+/// What the C library says of an error, as `ip` prints it: without the number that Rust adds.
+pub(crate) fn os_error_text(error: &std::io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), |number| l2tp_abi::Errno(number).to_string())
+}

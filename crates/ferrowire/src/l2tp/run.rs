@@ -14,15 +14,14 @@ use super::show;
 
 /// Runs `ferrowire l2tp WORDS…` and returns its exit code: 0 done, 255 wrong grammar, 2 refused, 1 anything else.
 ///
-/// `options` are those that stood before the word `l2tp`; more of them may begin `words`.
+/// `options` are those that stood before the word `l2tp`, or directly behind it.
 pub(crate) fn run(
     words: &[String],
-    mut options: Options,
+    options: &Options,
     door: &mut impl Door,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> u8 {
-    let words = options.take(words);
     let mut warnings = String::new();
     let (stdout, stderr, code) = match execute(words, options, door, &mut warnings) {
         Ok(stdout) => (stdout, warnings, 0),
@@ -37,7 +36,7 @@ pub(crate) fn run(
 /// Does what the words ask for; returns what goes to stdout.
 fn execute(
     words: &[String],
-    options: Options,
+    options: &Options,
     door: &mut impl Door,
     warnings: &mut String,
 ) -> Result<String, Fault> {

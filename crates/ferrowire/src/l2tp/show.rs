@@ -10,19 +10,37 @@ use super::json;
 use super::options::Options;
 
 /// The listing of tunnels.
-pub(super) fn tunnels(list: &[TunnelMessage], options: Options) -> String {
+pub(super) fn tunnels(list: &[TunnelMessage], options: &Options) -> String {
     if options.json {
         return json::array(list.iter().map(TunnelRow::from), options.pretty);
     }
-    list.iter().map(tunnel_text).collect()
+    list.iter().map(tunnel_text).map(|text| if options.oneline { tunnel_line(&text) } else { text }).collect()
+}
+
+/// A tunnel's text in one line. That a tunnel over IP has no line end is original.
+fn tunnel_line(text: &str) -> String {
+    match text.strip_suffix('\n').filter(|text| text.contains("UDP checksum")) {
+        Some(text) => text.replace('\n', "\\") + "\n",
+        None => text.replace('\n', "\\"),
+    }
 }
 
 /// The listing of sessions.
-pub(super) fn sessions(list: &[SessionMessage], options: Options) -> String {
+pub(super) fn sessions(list: &[SessionMessage], options: &Options) -> String {
     if options.json {
         return json::array(list.iter().map(SessionRow::from), options.pretty);
     }
-    list.iter().map(session_text).collect()
+    list.iter()
+        .map(session_text)
+        .map(|text| if options.oneline { session_lines(&text) } else { text })
+        .collect()
+}
+
+/// A session's text in one line, but for the line end behind the offsets, which is original.
+fn session_lines(text: &str) -> String {
+    let (before, behind) = text.split_once("peer offset 0\n").unwrap_or((text, ""));
+    let behind = behind.strip_suffix('\n').unwrap_or(behind);
+    format!("{}peer offset 0\n{}\n", before.replace('\n', "\\"), behind.replace('\n', "\\"))
 }
 
 fn tunnel_text(tunnel: &TunnelMessage) -> String {

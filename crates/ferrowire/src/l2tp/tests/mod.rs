@@ -27,8 +27,10 @@ fn ip(door: &mut impl Door, command: &str) -> (String, u8) {
     let (before, after) = command.split_once("l2tp").expect("l2tp in the command");
     let mut options = Options::default();
     assert!(options.take(&words(before.trim_start_matches("ip"))).is_empty(), "options of {command}");
+    let after = words(after);
+    let after = options.take(&after);
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = run(&words(after), options, door, &mut out, &mut err);
+    let code = run(after, &options, door, &mut out, &mut err);
     err.extend(out);
     (String::from_utf8(err).expect("text"), code)
 }

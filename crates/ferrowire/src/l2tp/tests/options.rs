@@ -1,7 +1,7 @@
 //! What goes beyond `ip l2tp`.
 
-use super::ip;
 use super::model::Model;
+use super::{Options, ip, words};
 
 fn with_session() -> Model {
     let mut door = Model::default();
@@ -76,4 +76,40 @@ fn show_chooses_by_either_id() {
         assert_eq!(shown, (if found { all.clone() } else { String::new() }, 0), "{ids}");
     }
     assert_eq!(ip(&mut door, "ip -j l2tp show session session_id 4"), ("[]\n".to_owned(), 0));
+}
+
+/// Recorded with `ip -o` of iproute2 6.1 on Linux 6.12.117.
+#[test]
+fn one_line_a_record_but_for_the_original_exceptions() {
+    let mut door = with_session();
+    assert_eq!(
+        ip(&mut door, "ip -o l2tp show tunnel").0,
+        "Tunnel 1, encap IP\\  From 192.0.2.1 to 192.0.2.2\\  Peer tunnel 2\\"
+    );
+    let udp = "ip l2tp add tunnel tunnel_id 5 peer_tunnel_id 2 local 2001:db8::1 remote 2001:db8::2 udp_sport 1 udp_dport 2";
+    assert_eq!(ip(&mut door, udp).1, 0);
+    assert!(ip(&mut door, "ip -oneline l2tp show tunnel").0.ends_with(
+        "\\Tunnel 5, encap UDP\\  From 2001:db8::1 to 2001:db8::2\\  Peer tunnel 2\\  UDP source / dest ports: 1/2\\  \
+         UDP checksum: enabled\n"
+    ));
+    let add = "ip l2tp add session tunnel_id 5 peer_session_id 22 session_id";
+    for session in ["8", "7 seq send", "11 cookie 01020304", "10 cookie 01020304 seq both"] {
+        assert_eq!(ip(&mut door, &format!("{add} {session}")).1, 0, "{session}");
+    }
+    let behind = |line: &str| line.split_once("peer offset 0").map(|(_, behind)| behind.to_owned());
+    let mut line = |id| ip(&mut door, &format!("ip -o l2tp show session tunnel_id 5 session_id {id}")).0;
+    assert!(line(8).starts_with("Session 8 in tunnel 5\\  Peer session 22, tunnel 2\\  interface name: "));
+    assert_eq!(behind(&line(8)).as_deref(), Some("\n\n"));
+    assert_eq!(behind(&line(7)).as_deref(), Some("\n\\  sequence numbering: send\n"));
+    assert_eq!(behind(&line(11)).as_deref(), Some("\n  cookie 01020304\n"));
+    assert_eq!(behind(&line(10)).as_deref(), Some("\n  cookie 01020304\\  sequence numbering: send recv\n"));
+}
+
+#[test]
+fn the_other_options_of_ip_are_understood() {
+    let mut options = Options::default();
+    let words = words("-4 -s -d -br -color=never -rc 1000 -n blue -force -N l2tp show");
+    assert_eq!(options.take(&words), ["l2tp", "show"]);
+    assert_eq!(options, Options { netns: Some("blue".into()), ..Options::default() });
+    assert_eq!(options.take(&super::words("-x l2tp")).len(), 2, "an unknown one stays");
 }

@@ -149,6 +149,6 @@ fn ppp_sessions_show_as_recorded() {
     ] {
         let text = vector(&format!("shows/{name}.txt"));
         let recorded = section(&text, "$ ip l2tp show session\n");
-        assert_eq!(show::sessions(&[session], Options::default()), recorded, "{name}");
+        assert_eq!(show::sessions(&[session], &Options::default()), recorded, "{name}");
     }
 }
