@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use l2tp_io::netns::NetNs;
 use l2tp_io::rtnl::Rtnl;
 
 use crate::device::Device;
@@ -79,34 +80,33 @@ fn reap(queue: &Receiver<Arc<Device>>, pending: &Pending) {
     while let Ok(first) = queue.recv() {
         batch.push(first);
         batch.extend(queue.try_iter().take(BATCH - 1));
-        if batch.len() > 1 {
-            // A device that was moved away or is gone already is left to the closing of its descriptor.
-            let _: io::Result<()> = delete_together(&batch);
-        }
-        let count = batch.len();
-        for device in batch.drain(..) {
-            close(device);
-        }
-        pending.done(count);
+        // A device that cannot be deleted here, because it was moved away, goes when its descriptor is closed.
+        let _: io::Result<()> = delete_together(&batch);
+        pending.done(batch.len());
+        // A worker may still be in the middle of one: whoever lets go last closes the descriptor, which is cheap once the
+        // device is gone. Nobody waits for the worker here: it may be waiting for the engine, whose holder waits for us.
+        batch.clear();
     }
 }
 
 fn delete_together(devices: &[Arc<Device>]) -> io::Result<()> {
     let mut rtnl = Rtnl::open()?;
+    let here = NetNs::current()?;
+    let mut grouped = 0;
     for device in devices {
-        if rtnl.index_of(device.name()).is_ok_and(|index| index == device.tap.index()) {
-            // One that cannot be grouped is closed on its own.
-            let _: io::Result<()> = rtnl.set_group(device.tap.index(), GROUP);
+        if let Ok(index) = index_here(&mut rtnl, &here, device)
+            && rtnl.set_group(index, GROUP).is_ok()
+        {
+            grouped += 1;
         }
     }
-    rtnl.delete_group(GROUP)
+    if grouped > 0 { rtnl.delete_group(GROUP) } else { Ok(()) }
 }
 
-/// Closes the descriptor here, not in a worker that is still in the middle of it: the last one to let go waits for the
-/// kernel.
-fn close(mut device: Arc<Device>) {
-    while let Err(shared) = Arc::try_unwrap(device).map(drop) {
-        device = shared;
-        std::thread::sleep(Duration::from_micros(100));
+/// The index of a device, whatever it is called by now, if it is still in this namespace.
+fn index_here(rtnl: &mut Rtnl, here: &NetNs, device: &Device) -> io::Result<u32> {
+    if !device.tap.netns()?.same_as(here)? {
+        return Err(io::ErrorKind::NotFound.into());
     }
+    rtnl.index_of(&device.tap.current_name()?)
 }
