@@ -1,8 +1,9 @@
-//! The caller's side of the door: requests to the daemon of this network namespace.
+//! The caller's side: requests to the daemon of this network namespace, or to the kernel where that has L2TP itself.
 
 use std::io;
 
 use l2tp_io::door::{DoorStream, MAX_MESSAGE};
+use l2tp_io::genl::GenericNetlink;
 
 use crate::l2tp::Door;
 
@@ -38,5 +39,25 @@ impl Door for Connection {
         let datagram = buffer.get(..length).unwrap_or_default().to_vec();
         self.buffer = buffer;
         Ok(datagram)
+    }
+}
+
+/// The kernel's own subsystem: the same bytes over netlink.
+pub(crate) struct Kernel(GenericNetlink);
+
+impl Kernel {
+    /// A socket of the namespace of the calling thread.
+    pub(crate) fn open() -> io::Result<Self> {
+        GenericNetlink::open().map(Self)
+    }
+}
+
+impl Door for Kernel {
+    fn request(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.send(bytes)
+    }
+
+    fn reply(&mut self) -> io::Result<Vec<u8>> {
+        self.0.recv()
     }
 }

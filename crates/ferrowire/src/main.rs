@@ -59,8 +59,14 @@ fn run_l2tp(mut options: l2tp::Options, words: &[String]) -> ExitCode {
         let _: io::Result<()> = io::stderr().write_all(told.as_bytes());
         return ExitCode::from(255);
     }
-    let mut door = door::Connection::default();
-    l2tp::run(words, &options, &mut door, &mut io::stdout(), &mut io::stderr()).into()
+    let (out, err) = (&mut io::stdout(), &mut io::stderr());
+    if !options.kernel {
+        return l2tp::run(words, &options, &mut door::Connection::default(), out, err).into();
+    }
+    match door::Kernel::open() {
+        Ok(mut kernel) => l2tp::run(words, &options, &mut kernel, out, err).into(),
+        Err(error) => report(Err(anyhow::Error::new(error).context("cannot open a generic netlink socket"))),
+    }
 }
 
 /// Tells what went wrong on stderr, where anything did.

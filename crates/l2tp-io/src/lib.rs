@@ -2,7 +2,7 @@
 //!
 //! - [`udp`], [`rawip`], [`batch`]: tunnel sockets, many datagrams per system call, with UDP GSO and GRO
 //! - [`tap`], [`offload`]: the pseudowire's network device and its super-frames
-//! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces
+//! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
 //! - [`door`], [`creds`]: the management socket, and who may use it
 //! - [`poller`], [`signals`], [`clock`]: what a worker waits for
 //!
@@ -18,6 +18,7 @@ pub mod clock;
 mod cmsg;
 pub mod creds;
 pub mod door;
+pub mod genl;
 mod mmsg;
 pub mod netns;
 pub mod offload;

@@ -66,7 +66,7 @@ fn transmit(mut stream: TcpStream, pattern: &Pattern, duration: Duration) -> any
 /// Compares all that comes with what was sent, and confirms its length.
 fn receive(mut stream: TcpStream, pattern: &Pattern) -> anyhow::Result<u64> {
     let mut buffer = vec![0; CHUNK_BYTES];
-    let mut bytes = 0;
+    let mut bytes = 0_u64;
     loop {
         let length = stream.read(&mut buffer).map_err(stalled)?;
         let chunk = buffer.get(..length).unwrap_or_default();

@@ -18,7 +18,7 @@ pub(super) fn bpf() -> Check {
 fn bpf_of(held: bool, types: bool, unprivileged: bool) -> Check {
     let yes_no = |is| if is { "yes" } else { "no" };
     let detail = format!(
-        "CAP_BPF {}, kernel types (BTF) {}, unprivileged {}: for the fast path, which is not built yet",
+        "CAP_BPF {}, BTF {}, unprivileged {} (for the fast path, which is not built yet)",
         yes_no(held),
         yes_no(types),
         yes_no(unprivileged),
@@ -34,7 +34,7 @@ pub(super) fn seccomp() -> Check {
 fn seccomp_of(actions: &str) -> Check {
     let there = actions.split_whitespace().any(|action| action == "user_notif");
     let found = if there { "user notification is there" } else { "no user notification (it came with Linux 5.0)" };
-    Check::note("seccomp", format!("{found}: for \"ferrowire exec\", which is not built yet"))
+    Check::note("seccomp", format!("{found} (for \"ferrowire exec\", which is not built yet)"))
 }
 
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn what_is_there_is_told_and_what_is_not_built_too() {
-        assert!(bpf_of(true, false, false).detail.starts_with("CAP_BPF yes, kernel types (BTF) no, unprivileged no"));
+        assert!(bpf_of(true, false, false).detail.starts_with("CAP_BPF yes, BTF no, unprivileged no"));
         assert!(seccomp_of("kill_process trap user_notif allow").detail.contains("is there"));
         assert!(seccomp_of("kill_process trap user_notification").detail.contains("no user"));
         assert!(bpf_of(true, true, true).detail.contains("not built") && seccomp_of("").detail.contains("not built"));

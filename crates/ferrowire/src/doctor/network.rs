@@ -6,14 +6,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use l2tp_io::door::DoorStream;
 use l2tp_io::udp::{self, UdpConfig};
+use rustix::net::sockopt;
 use rustix::process::{Resource, getrlimit};
 
 use super::check::Check;
-use super::procfs;
 use crate::door;
 
 /// Bytes that a tunnel socket asks for in each direction.
-const QUEUE_BYTES: u64 = 4 << 20;
+const QUEUE_BYTES: usize = 4 << 20;
 /// Descriptors that the daemon needs beside one a session.
 const DESCRIPTORS_APART: u64 = 64;
 /// Sessions that a host should have room for.
@@ -49,23 +49,30 @@ pub(super) fn ipv6() -> Check {
     }
 }
 
-/// How long the queues of tunnel sockets may be.
+/// How much a tunnel socket may queue: asked for as the daemon does, then read back.
 pub(super) fn socket_buffers() -> Check {
-    let limit = procfs::number("/proc/sys/net/core/rmem_max");
-    buffers_of(limit, super::privilege::forces_buffers())
+    const NAME: &str = "socket buffers";
+    match granted() {
+        Ok(bytes) => buffers_of(NAME, bytes),
+        Err(error) => Check::note(NAME, format!("cannot be tried: {error}")),
+    }
 }
 
-fn buffers_of(limit: Option<u64>, forced: bool) -> Check {
-    const NAME: &str = "socket buffers";
-    match limit {
-        _ if forced => Check::ok(NAME, "4 MiB a tunnel, whatever net.core.rmem_max says"),
-        Some(limit) if limit < QUEUE_BYTES => {
-            let detail = format!("net.core.rmem_max allows {} KiB of 4096: more drops in bursts", limit >> 10);
-            Check::note(NAME, detail).with_fix(format!("sysctl -w net.core.rmem_max={QUEUE_BYTES}"))
-        }
-        Some(_) => Check::ok(NAME, "4 MiB a tunnel"),
-        // Not shown in namespaces other than the first.
-        None => Check::note(NAME, "net.core.rmem_max is not shown here"),
+fn granted() -> io::Result<usize> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    sockopt::set_socket_recv_buffer_size_force(&socket, QUEUE_BYTES)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, QUEUE_BYTES))?;
+    // The kernel doubles it, for its own bookkeeping (socket(7)).
+    Ok(sockopt::socket_recv_buffer_size(&socket)? / 2)
+}
+
+fn buffers_of(name: &'static str, granted: usize) -> Check {
+    let detail = format!("{} KiB a tunnel, of {} that it asks for", granted >> 10, QUEUE_BYTES >> 10);
+    if granted >= QUEUE_BYTES {
+        Check::ok(name, detail)
+    } else {
+        Check::note(name, format!("{detail}: more drops in bursts"))
+            .with_fix(format!("sysctl -w net.core.rmem_max={QUEUE_BYTES}"))
     }
 }
 
@@ -105,13 +112,11 @@ mod tests {
 
     #[test]
     fn limits_are_weighed() {
-        let low = buffers_of(Some(212_992), false);
+        let low = buffers_of("", 212_992);
         assert_eq!(low.fix.as_deref(), Some("sysctl -w net.core.rmem_max=4194304"));
-        assert!(low.detail.contains("208 KiB"));
-        for good in [buffers_of(Some(212_992), true), buffers_of(Some(4 << 20), false)] {
-            assert_eq!((good.verdict, good.fix), (Verdict::Ok, None));
-        }
-        assert_eq!(buffers_of(None, false).verdict, Verdict::Note);
+        assert!(low.detail.starts_with("208 KiB a tunnel, of 4096"));
+        let good = buffers_of("", 4 << 20);
+        assert_eq!((good.verdict, good.fix), (Verdict::Ok, None));
         assert_eq!(sessions_of(None).verdict, Verdict::Ok);
         assert_eq!(sessions_of(Some(1024)).verdict, Verdict::Note);
         assert!(sessions_of(Some(20_000)).detail.contains("19936 sessions"));

@@ -11,6 +11,8 @@ pub(crate) struct Options {
     pub(crate) oneline: bool,
     /// `-n NAME`, `-netns NAME`: the network namespace to speak to.
     pub(crate) netns: Option<String>,
+    /// `-kernel`, which `ip` does not have: speak to the kernel's own L2TP, not to the daemon.
+    pub(crate) kernel: bool,
 }
 
 /// What an option of `ip` does here.
@@ -23,6 +25,7 @@ enum Effect {
     Pretty,
     Oneline,
     Netns,
+    Kernel,
 }
 
 /// In the order in which `ip` looks for them: of several that a short form fits, it takes the first.
@@ -48,6 +51,7 @@ const OPTIONS: &[(&str, Effect)] = &[
     ("netns", Effect::Netns),
     ("Numeric", Effect::Nothing),
     ("all", Effect::Nothing),
+    ("kernel", Effect::Kernel),
 ];
 
 impl Options {
@@ -74,6 +78,7 @@ impl Options {
             Effect::Pretty => self.pretty = true,
             Effect::Oneline => self.oneline = true,
             Effect::Netns => self.netns = value.cloned(),
+            Effect::Kernel => self.kernel = true,
         }
     }
 }
