@@ -1,11 +1,16 @@
 //! The Linux kernel's L2TP subsystem in user space.
 //!
-//! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`demo`] shows it at
-//! work, [`doctor`] says what the host has and lacks.
+//! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`stats`], [`monitor`]
+//! and [`debug`] show what goes on in it, [`demo`] shows it at work, [`doctor`] says what the host has and lacks.
 
 mod daemon;
+mod debug;
+mod demo;
+mod doctor;
 mod door;
 mod l2tp;
+mod monitor;
+mod stats;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -23,8 +28,19 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Make two hosts in two network namespaces, and tunnels between them that carry real traffic
+    Demo(demo::DemoArgs),
+    /// Say what this host has and lacks to carry tunnels
+    Doctor(doctor::DoctorArgs),
     /// Serve the L2TP subsystem of this network namespace
     Daemon(daemon::DaemonArgs),
+    /// The counters of this network namespace
+    Stats(stats::StatsArgs),
+    /// Tell of tunnels and sessions as they come, change and go
+    Monitor(monitor::MonitorArgs),
+    /// The kernel's debug texts, character for character
+    #[command(subcommand)]
+    Debug(debug::View),
     /// Tunnels and sessions, in the words of "ip l2tp": try "ferrowire l2tp help"
     #[command(disable_help_flag = true)]
     L2tp {
@@ -43,7 +59,12 @@ fn main() -> ExitCode {
         return run_l2tp(options, rest);
     }
     match Arguments::parse().verb {
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
         Verb::Daemon(args) => report(daemon::run(&args)),
+        Verb::Stats(args) => report(stats::run(&args)),
+        Verb::Monitor(args) => report(monitor::run(&args)),
+        Verb::Debug(view) => report(debug::run(view)),
         Verb::L2tp { words } => run_l2tp(l2tp::Options::default(), &words),
     }
 }

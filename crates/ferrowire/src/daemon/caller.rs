@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 
-use l2tp_abi::nl::NETLINK_EXT_ACK;
-use l2tp_datapath::{NetEngine, SystemHost};
+use l2tp_abi::nl::{NETLINK_EXT_ACK, emit_overrun};
+use l2tp_datapath::{Losses, NetEngine, SystemHost};
 use l2tp_io::door::DoorStream;
 use l2tp_io::poller::{Event, Interest};
 use l2tp_mgmt::netlink::{Client, ReplySink, Server};
 
 /// Bytes that may wait for a program that does not read. What comes then is lost to it, as on a netlink socket whose
-/// receive buffer is full.
+/// receive buffer is full, until it has read all that waits; a message of type `NLMSG_OVERRUN` follows there.
 const OUTBOX_BYTES: usize = 1 << 20;
 
 /// A connected program: what it asked, and what waits for it.
@@ -26,17 +26,26 @@ pub(super) struct Notification {
     datagram: Vec<u8>,
 }
 
+impl Notification {
+    pub(super) fn new(group: u32, datagram: &[u8]) -> Self {
+        Self { group, datagram: datagram.to_vec() }
+    }
+}
+
 /// Datagrams that the stream has no room for yet.
 #[derive(Default)]
 struct Outbox {
     datagrams: VecDeque<Vec<u8>>,
     bytes: usize,
+    /// Something was lost behind those that wait.
+    overrun: bool,
 }
 
 /// Where the server's answers to one program go.
 struct Replies<'a> {
     outbox: &'a mut Outbox,
     heard: &'a mut Vec<Notification>,
+    losses: Losses,
 }
 
 impl ReplySink for Replies<'_> {
@@ -45,21 +54,35 @@ impl ReplySink for Replies<'_> {
     }
 
     fn notify(&mut self, group: u32, datagram: &[u8]) {
-        self.heard.push(Notification { group, datagram: datagram.to_vec() });
+        self.heard.push(Notification::new(group, datagram));
+    }
+
+    fn losses(&self) -> Vec<(&'static str, u64)> {
+        let Losses { device_refused, frame_malformed, datagram_truncated, network_reported, trains_refused } =
+            self.losses;
+        vec![
+            ("device_refused", device_refused),
+            ("frame_malformed", frame_malformed),
+            ("datagram_truncated", datagram_truncated),
+            ("network_reported", network_reported),
+            ("trains_refused", trains_refused),
+        ]
     }
 }
 
 impl Outbox {
     fn push(&mut self, datagram: &[u8]) {
-        if self.bytes + datagram.len() <= OUTBOX_BYTES {
+        // What came between must not be missing without a word.
+        self.overrun |= self.bytes + datagram.len() > OUTBOX_BYTES;
+        if !self.overrun {
             self.bytes += datagram.len();
             self.datagrams.push_back(datagram.to_vec());
         }
     }
 
-    /// Sends what the stream takes.
-    fn flush(&mut self, stream: &DoorStream) -> io::Result<()> {
-        while let Some(datagram) = self.datagrams.front() {
+    /// Sends what the stream takes; behind the last, where something was lost, word of it to the program at `port`.
+    fn flush(&mut self, stream: &DoorStream, port: u32) -> io::Result<()> {
+        while let Some(datagram) = self.next(port) {
             match stream.send(datagram, &[]) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -69,6 +92,15 @@ impl Outbox {
             self.datagrams.pop_front();
         }
         Ok(())
+    }
+
+    fn next(&mut self, port: u32) -> Option<&[u8]> {
+        if self.datagrams.is_empty() && std::mem::take(&mut self.overrun) {
+            let mut word = Vec::new();
+            emit_overrun(&mut word, port);
+            self.push(&word);
+        }
+        self.datagrams.front().map(Vec::as_slice)
     }
 }
 
@@ -99,7 +131,7 @@ impl Caller {
             self.outbox.push(&notification.datagram);
         }
         // An error shows with the next event.
-        let _: io::Result<()> = self.outbox.flush(&self.stream);
+        let _: io::Result<()> = self.outbox.flush(&self.stream, self.client.port());
         !self.outbox.datagrams.is_empty()
     }
 
@@ -110,9 +142,10 @@ impl Caller {
         engine: &mut NetEngine,
         host: &mut SystemHost,
         buffer: &mut [u8],
+        losses: Losses,
         heard: &mut Vec<Notification>,
     ) -> bool {
-        if self.outbox.flush(&self.stream).is_err() {
+        if self.outbox.flush(&self.stream, self.client.port()).is_err() {
             return false;
         }
         let mut datagram = None;
@@ -124,12 +157,12 @@ impl Caller {
                 Err(_) => return false,
             }
         }
-        let replies = &mut Replies { outbox: &mut self.outbox, heard };
+        let replies = &mut Replies { outbox: &mut self.outbox, heard, losses };
         let mut server = Server { engine, host, client: &mut self.client, replies };
         if let Some(datagram) = datagram {
             server.handle_datagram(datagram);
         }
-        self.go_on(engine, host, heard).is_ok()
+        self.go_on(engine, host, losses, heard).is_ok()
     }
 
     /// Sends, and fetches more of a dump for as long as all of it was taken.
@@ -137,14 +170,15 @@ impl Caller {
         &mut self,
         engine: &mut NetEngine,
         host: &mut SystemHost,
+        losses: Losses,
         heard: &mut Vec<Notification>,
     ) -> io::Result<()> {
         loop {
-            self.outbox.flush(&self.stream)?;
+            self.outbox.flush(&self.stream, self.client.port())?;
             if !self.outbox.datagrams.is_empty() || !self.client.is_dumping() {
                 return Ok(());
             }
-            let replies = &mut Replies { outbox: &mut self.outbox, heard };
+            let replies = &mut Replies { outbox: &mut self.outbox, heard, losses };
             Server { engine, host, client: &mut self.client, replies }.continue_dump();
         }
     }
@@ -154,4 +188,60 @@ impl Caller {
 fn is_passing(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
         || error.raw_os_error() == Some(l2tp_abi::errno::Errno::EMSGSIZE.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use l2tp_abi::nl::{Messages, NLMSG_OVERRUN};
+    use l2tp_io::door::DoorListener;
+
+    /// A caller's stream and the program's end of it, neither of which blocks.
+    fn streams(name: &str) -> (DoorStream, DoorStream) {
+        let name = format!("ferrowire-test-{name}-{}", std::process::id());
+        let listener = DoorListener::bind(name.as_bytes()).unwrap();
+        let program = DoorStream::connect(name.as_bytes()).unwrap();
+        program.set_nonblocking(true).unwrap();
+        (listener.accept().unwrap().unwrap(), program)
+    }
+
+    /// Everything that the program can read, by its first byte, and how many words of an overrun.
+    fn read_all(program: &DoorStream) -> (Vec<u8>, usize) {
+        let (mut buffer, mut marks, mut overruns) = (vec![0; 1 << 17], Vec::new(), 0);
+        while let Ok(length) = program.recv(&mut buffer, &mut Vec::new()) {
+            let first = Messages::new(&buffer[..length]).next();
+            if first.is_some_and(|m| m.header.kind == NLMSG_OVERRUN && m.header.port == 77) {
+                overruns += 1;
+            } else {
+                marks.push(buffer[0]);
+            }
+        }
+        (marks, overruns)
+    }
+
+    #[test]
+    fn who_does_not_read_is_told_what_it_missed_where_it_missed_it() {
+        let (stream, program) = streams("overrun");
+        let mut outbox = Outbox::default();
+        for mark in 0..100 {
+            outbox.push(&[mark; 60_000]);
+            outbox.flush(&stream, 77).unwrap();
+            assert!(outbox.bytes <= OUTBOX_BYTES);
+        }
+        assert!(outbox.overrun);
+        let (mut seen, mut overruns) = (Vec::new(), 0);
+        while !outbox.datagrams.is_empty() || overruns == 0 {
+            let (marks, words) = read_all(&program);
+            assert!(overruns == 0 || marks.is_empty(), "nothing behind the word");
+            seen.extend(marks);
+            overruns += words;
+            outbox.flush(&stream, 77).unwrap();
+        }
+        assert_eq!((overruns, outbox.bytes), (1, 0));
+        assert!(seen.len() < 100 && seen.iter().copied().eq(0..u8::try_from(seen.len()).unwrap()));
+        // And on it goes.
+        outbox.push(&[100]);
+        outbox.flush(&stream, 77).unwrap();
+        assert_eq!(read_all(&program), (vec![100], 0));
+    }
 }

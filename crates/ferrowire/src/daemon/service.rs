@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 
 use anyhow::Context;
-use l2tp_datapath::{Datapath, SystemHost};
+use l2tp_datapath::{Datapath, NetEngine, SystemHost};
 use l2tp_io::creds::caller_may_administer;
 use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
 use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
 use l2tp_io::signals::{Signal, Signals};
+use l2tp_mgmt::netlink::announce_deaths;
 use std::os::fd::AsFd;
 
 use super::caller::{Caller, Notification};
@@ -73,9 +74,15 @@ impl Service {
         }
     }
 
-    /// Removes every tunnel, and waits until their devices are gone.
+    /// Removes every tunnel, tells whoever listens, and waits until their devices are gone.
     pub(super) fn close(mut self) {
-        self.datapath.engine().clear(&mut self.host);
+        let mut heard = Vec::new();
+        {
+            let mut engine = self.datapath.engine();
+            engine.clear(&mut self.host);
+            add_deaths(&mut engine, &mut heard);
+        }
+        self.tell(&heard);
         self.host.settle();
     }
 
@@ -108,9 +115,13 @@ impl Service {
             return;
         };
         let mut heard = Vec::new();
+        let losses = self.datapath.losses();
         let goes_on = {
             let mut engine = self.datapath.engine();
-            caller.serve(event, &mut engine, &mut self.host, &mut self.buffer, &mut heard)
+            let goes_on =
+                caller.serve(event, &mut engine, &mut self.host, &mut self.buffer, losses, &mut heard);
+            add_deaths(&mut engine, &mut heard);
+            goes_on
         };
         if goes_on && self.poller.modify(caller.stream(), event.token, caller.interest()).is_ok() {
             self.callers.insert(caller.port(), caller);
@@ -135,11 +146,21 @@ impl Service {
         // The alarm says that there may be something; nothing is no harm.
         let _: io::Result<bool> = self.datapath.alarm().reset();
         let lost = self.datapath.take_lost_devices();
-        let mut engine = self.datapath.engine();
-        for key in lost {
-            engine.remove_session(&mut self.host, key);
+        let mut heard = Vec::new();
+        {
+            let mut engine = self.datapath.engine();
+            for key in lost {
+                engine.remove_session(&mut self.host, key);
+            }
+            add_deaths(&mut engine, &mut heard);
         }
+        self.tell(&heard);
     }
+}
+
+/// Adds what died without a command of its own since this was last asked.
+fn add_deaths(engine: &mut NetEngine, heard: &mut Vec<Notification>) {
+    announce_deaths(engine, |group, datagram| heard.push(Notification::new(group, datagram)));
 }
 
 fn door_taken(error: io::Error) -> anyhow::Error {

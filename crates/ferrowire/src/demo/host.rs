@@ -29,7 +29,8 @@ impl Host {
     /// Starts the host's daemon. The calling thread is left in the host's namespace; the daemon ends when it ends.
     pub(super) fn start_daemon(&self) -> anyhow::Result<Daemon> {
         self.netns.enter().with_context(|| format!("cannot enter host {}", self.name))?;
-        let program = std::env::current_exe().context("cannot find the ferrowire program: is /proc mounted?")?;
+        let program =
+            std::env::current_exe().context("cannot find the ferrowire program: is /proc mounted?")?;
         let child = Command::new(&program)
             .args(["daemon", "--die-with-parent"])
             .stdin(Stdio::null())
@@ -60,7 +61,9 @@ impl Host {
             let mut found = None;
             let mut door = Connection::default();
             let mut client = Client::connect(&mut door)?;
-            client.ask(&request, |message| found = SessionMessage::parse(message).map(|(_, session)| session))?;
+            client.ask(&request, |message| {
+                found = SessionMessage::parse(message).map(|(_, session)| session);
+            })?;
             Ok(found)
         })?;
         found
@@ -131,7 +134,8 @@ impl Daemon {
     pub(super) fn terminate(&self) -> anyhow::Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.context("the daemon has no process number")?;
-        kill_process(pid, Signal::TERM).with_context(|| format!("cannot end the daemon of host {}", self.host))
+        kill_process(pid, Signal::TERM)
+            .with_context(|| format!("cannot end the daemon of host {}", self.host))
     }
 
     /// Waits until it has ended of its own accord; kills it where it does not.

@@ -35,6 +35,8 @@ pub(super) struct Row {
     pub(super) frames: Option<u64>,
     /// By both ends of the session.
     pub(super) drops: Option<u64>,
+    /// The counters that say why.
+    pub(super) causes: Vec<String>,
     pub(super) faults: Vec<String>,
 }
 
@@ -86,8 +88,10 @@ impl Report {
             self.links.iter().for_each(|row| out.push_str(&line(row)));
             out.push('\n');
         }
-        for (row, fault) in self.links.iter().flat_map(|row| row.faults.iter().map(move |fault| (row, fault))) {
-            _ = writeln!(out, "{}: {fault}", row.name);
+        for row in &self.links {
+            for remark in row.faults.iter().chain(&row.causes) {
+                _ = writeln!(out, "{}: {remark}", row.name);
+            }
         }
         if let Some(fault) = &self.fault {
             _ = writeln!(out, "{fault}");
@@ -166,7 +170,8 @@ mod tests {
     fn a_good_run_as_text() {
         let mut report = Report::default();
         report.add(Row { session: "-", ..row("veth", 20.0) });
-        report.add(Row { frames: Some(188_001), drops: Some(2), ..row("IP/IPv4", 5.0) });
+        let causes = vec!["host B counts 2 rx_errors".to_owned()];
+        report.add(Row { frames: Some(188_001), drops: Some(2), causes, ..row("IP/IPv4", 5.0) });
         report.conclude(2, 6.25);
         assert!(report.ok);
         let expected = "\
@@ -174,6 +179,7 @@ tunnel    session            MTU  ping ms min/avg/max  lost  Gbit/s  ratio    fr
 veth      -                 1458   0.051/0.071/12.500     0   20.00      -         -      -
 IP/IPv4   sequence numbers  1458   0.051/0.071/12.500     0    5.00   0.25    188001      2
 
+IP/IPv4: host B counts 2 rx_errors
 OK: 1 tunnels carried every ping and all of 3 MiB of TCP, each byte compared; 2 frames dropped. 6.2 s.
 ";
         assert_eq!(text(&report), expected);
@@ -191,7 +197,10 @@ OK: 1 tunnels carried every ping and all of 3 MiB of TCP, each byte compared; 2 
         report.conclude(2, 1.0);
         assert!(!report.ok);
         let text = report.text();
-        assert!(text.contains("\nUDP/IPv4: 1 of 20 pings were lost\nUDP/IPv4: outer: inner\nFAILED"), "{text}");
+        assert!(
+            text.contains("\nUDP/IPv4: 1 of 20 pings were lost\nUDP/IPv4: outer: inner\nFAILED"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use l2tp_io::tap::Tap;
 
 use super::host::{Daemon, Host};
 use crate::doctor;
+use crate::l2tp::os_error_text;
 
 /// MTU of the veth: an ordinary Ethernet.
 pub(super) const MTU: u32 = 1500;
@@ -25,17 +26,14 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Makes the hosts. The calling thread is left in one of them; a process without privileges enters a user namespace,
-    /// which it can do only while it has one thread.
+    /// Makes the hosts. The calling thread is left in one of them; a process without privileges enters a user
+    /// namespace, which it can do only while it has one thread.
     pub(super) fn build() -> anyhow::Result<Self> {
         let (near, rootless) = first_namespace()?;
         probe_tap()?;
         let far = NetNs::unshare().context("cannot make a second network namespace")?;
-        let stage = Self {
-            near: Host { name: "A", netns: near },
-            far: Host { name: "B", netns: far },
-            rootless,
-        };
+        let stage =
+            Self { near: Host { name: "A", netns: near }, far: Host { name: "B", netns: far }, rootless };
         stage.wire()?;
         Ok(stage)
     }
@@ -73,10 +71,8 @@ fn first_namespace() -> anyhow::Result<(NetNs, bool)> {
         Ok(netns) => Ok((netns, false)),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let netns = NetNs::unshare_user().map_err(|error| {
-                anyhow!(
-                    "cannot make a user and network namespace: {error}; to mend it: {}",
-                    doctor::user_namespace_remedy()
-                )
+                let (error, remedy) = (os_error_text(&error), doctor::user_namespace_remedy());
+                anyhow!("cannot make a user and network namespace: {error}; to mend it: {remedy}")
             })?;
             Ok((netns, true))
         }
@@ -87,7 +83,8 @@ fn first_namespace() -> anyhow::Result<(NetNs, bool)> {
 /// Every session needs a TAP: better found out at once.
 fn probe_tap() -> anyhow::Result<()> {
     let advice = |error: io::Error| {
-        anyhow!("cannot make a TAP device: {error}; to mend it: {}", doctor::tap_remedy(&error))
+        let (error, remedy) = (os_error_text(&error), doctor::tap_remedy(&error));
+        anyhow!("cannot make a TAP device: {error}; to mend it: {remedy}")
     };
     Tap::create("probe").map(drop).map_err(advice)
 }

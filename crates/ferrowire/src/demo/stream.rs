@@ -93,8 +93,8 @@ fn as_bytes(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
 
-/// What the stream carries: a block without order inside, again and again. Its length is a prime number, so that packets
-/// or buffers in a wrong place do not match.
+/// What the stream carries: a block without order inside, again and again. Its length is a prime number, so that
+/// packets or buffers in a wrong place do not match.
 struct Pattern {
     block: Vec<u8>,
 }

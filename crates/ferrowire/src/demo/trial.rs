@@ -1,10 +1,11 @@
 //! What is done to each link, first the bare wire and then every tunnel: pings, a packet of MTU size, a stream.
 
 use std::net::IpAddr;
-use std::sync::mpsc::{SendError, Sender};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::Context;
+use l2tp_abi::genl::l2tp::Stats;
 
 use super::host::Host;
 use super::ping::Pinger;
@@ -30,7 +31,7 @@ pub(super) enum News {
 ///
 /// # Errors
 /// When nobody listens any more.
-pub(super) fn run(stage: &Stage, duration: Duration, news: &Sender<News>) -> Result<(), SendError<News>> {
+pub(super) fn run(stage: &Stage, duration: Duration, news: &Sender<News>) -> anyhow::Result<()> {
     let near = stage.near.netns.enter().context("cannot enter host A");
     let mut row = Row::new("veth", "-");
     let tried = near.and_then(|()| {
@@ -80,7 +81,27 @@ fn count(stage: &Stage, plan: &Plan, row: &mut Row) -> anyhow::Result<()> {
     let far = stats(&stage.far, plan.id(Side::Far))?;
     row.frames = Some(near.tx_packets + near.rx_packets);
     row.drops = Some(near.tx_errors + near.rx_errors + far.tx_errors + far.rx_errors);
+    row.causes = [(&stage.near, &near), (&stage.far, &far)]
+        .iter()
+        .flat_map(|(host, stats)| causes(host, stats))
+        .collect();
     Ok(())
+}
+
+/// The counters of a session that count what did not get through, those that are not 0.
+fn causes(host: &Host, stats: &Stats) -> impl Iterator<Item = String> {
+    let counters = [
+        ("tx_errors", stats.tx_errors),
+        ("rx_errors", stats.rx_errors),
+        ("rx_cookie_discards", stats.rx_cookie_discards),
+        ("rx_seq_discards", stats.rx_seq_discards),
+        ("rx_invalid", stats.rx_invalid),
+    ];
+    let name = host.name;
+    counters
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(move |(counter, count)| format!("host {name} counts {count} {counter}"))
 }
 
 /// One way from the near host, in whose namespace the calling thread is, to the far one.

@@ -3,18 +3,15 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use l2tp_abi::genl::ctrl::{FamilyMessage, dump_families};
 use l2tp_abi::genl::l2tp::L2TP_GENL_NAME;
 use l2tp_abi::nl::{Messages, NLMSG_DONE, NLMSG_ERROR};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
-};
+use l2tp_io::genl::GenericNetlink;
 
 use super::check::Check;
 use super::procfs;
+use crate::l2tp::os_error_text;
 
 /// The oldest kernel with all that is used: UDP_GRO (5.0) is the newest of it.
 const OLDEST: (u32, u32) = (5, 0);
@@ -39,7 +36,7 @@ pub(super) fn own_l2tp() -> Check {
         Ok(true) if pppol2tp => Check::note(NAME, "active, with PPP; its tunnels and Ferrowire's are apart"),
         Ok(true) => Check::note(NAME, "active, without PPP; its tunnels and Ferrowire's are apart"),
         Ok(false) => Check::note(NAME, absent(&modules(), &blockers(&modprobe_lines()))),
-        Err(error) => Check::note(NAME, format!("cannot be asked for: {error}")),
+        Err(error) => Check::note(NAME, format!("cannot be asked for: {}", os_error_text(&error))),
     }
 }
 
@@ -54,15 +51,11 @@ fn absent(modules: &[String], blockers: &[String]) -> String {
 /// Whether the generic netlink family "l2tp" is there. All families are dumped: to ask for one by its name would make
 /// the kernel load the module.
 fn has_family() -> io::Result<bool> {
-    let (kind, flags) = (SocketType::RAW, SocketFlags::CLOEXEC);
-    let socket = socket_with(AddressFamily::NETLINK, kind, flags, Some(netlink::GENERIC))?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(2)))?;
-    send(&socket, &dump_families(1), SendFlags::empty())?;
-    let mut buffer = vec![0; 64 << 10];
+    let kernel = GenericNetlink::open()?;
+    kernel.send(&dump_families(1))?;
     let mut found = false;
     loop {
-        let (length, _) = recv(&socket, buffer.as_mut_slice(), RecvFlags::empty())?;
-        for message in Messages::new(buffer.get(..length).unwrap_or_default()) {
+        for message in Messages::new(&kernel.recv()?) {
             if matches!(message.header.kind, NLMSG_DONE | NLMSG_ERROR) {
                 return Ok(found);
             }

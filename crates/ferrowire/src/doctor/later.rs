@@ -33,7 +33,8 @@ pub(super) fn seccomp() -> Check {
 
 fn seccomp_of(actions: &str) -> Check {
     let there = actions.split_whitespace().any(|action| action == "user_notif");
-    let found = if there { "user notification is there" } else { "no user notification (it came with Linux 5.0)" };
+    let found =
+        if there { "user notification is there" } else { "no user notification (it came with Linux 5.0)" };
     Check::note("seccomp", format!("{found} (for \"ferrowire exec\", which is not built yet)"))
 }
 
@@ -46,6 +47,9 @@ mod tests {
         assert!(bpf_of(true, false, false).detail.starts_with("CAP_BPF yes, BTF no, unprivileged no"));
         assert!(seccomp_of("kill_process trap user_notif allow").detail.contains("is there"));
         assert!(seccomp_of("kill_process trap user_notification").detail.contains("no user"));
-        assert!(bpf_of(true, true, true).detail.contains("not built") && seccomp_of("").detail.contains("not built"));
+        assert!(
+            bpf_of(true, true, true).detail.contains("not built")
+                && seccomp_of("").detail.contains("not built")
+        );
     }
 }

@@ -11,6 +11,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::check::Check;
 use crate::door;
+use crate::l2tp::os_error_text;
 
 /// Bytes that a tunnel socket asks for in each direction.
 const QUEUE_BYTES: usize = 4 << 20;
@@ -31,7 +32,11 @@ pub(super) fn udp_offload() -> Check {
     };
     match udp::UdpSocket::open(&config) {
         Ok(_) => Check::ok(NAME, "UDP_SEGMENT and UDP_GRO: many packets a system call"),
-        Err(error) => Check::missing(NAME, format!("no tunnel socket: {error}"), "install Linux 5.0 or later"),
+        Err(error) => Check::missing(
+            NAME,
+            format!("no tunnel socket: {}", os_error_text(&error)),
+            "install Linux 5.0 or later",
+        ),
     }
 }
 
@@ -40,10 +45,11 @@ pub(super) fn ipv6() -> Check {
     const NAME: &str = "IPv6";
     match UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)) {
         Ok(_) => Check::ok(NAME, "on"),
-        Err(error) if fs::exists("/proc/sys/net/ipv6").unwrap_or(false) => {
-            Check::note(NAME, format!("off in this network namespace: {error}; tunnels over IPv4 only"))
-                .with_fix("sysctl -w net.ipv6.conf.all.disable_ipv6=0")
-        }
+        Err(error) if fs::exists("/proc/sys/net/ipv6").unwrap_or(false) => Check::note(
+            NAME,
+            format!("off in this network namespace: {}; tunnels over IPv4 only", os_error_text(&error)),
+        )
+        .with_fix("sysctl -w net.ipv6.conf.all.disable_ipv6=0"),
         Err(_) => Check::note(NAME, "not in this kernel: tunnels over IPv4 only")
             .with_fix("boot without ipv6.disable=1"),
     }
@@ -54,7 +60,7 @@ pub(super) fn socket_buffers() -> Check {
     const NAME: &str = "socket buffers";
     match granted() {
         Ok(bytes) => buffers_of(NAME, bytes),
-        Err(error) => Check::note(NAME, format!("cannot be tried: {error}")),
+        Err(error) => Check::note(NAME, format!("cannot be tried: {}", os_error_text(&error))),
     }
 }
 
@@ -101,7 +107,7 @@ pub(super) fn daemon() -> Check {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             Check::note(NAME, "none serves this network namespace").with_fix("ferrowire daemon")
         }
-        Err(error) => Check::note(NAME, format!("cannot be reached: {error}")),
+        Err(error) => Check::note(NAME, format!("cannot be reached: {}", os_error_text(&error))),
     }
 }
 

@@ -13,8 +13,9 @@ use rustix::io::Errno;
 
 use super::check::Check;
 use super::procfs;
+use crate::l2tp::os_error_text;
 
-/// The option that makes `ferrowire doctor` try what a user namespace allows, and tell it to the doctor that started it.
+/// The option that makes `ferrowire doctor` try what a user namespace allows, and tell the doctor that started it.
 pub(super) const PROBE: &str = "--probe-user-namespace";
 
 /// What a user namespace allows.
@@ -90,8 +91,10 @@ pub(super) fn net_raw() -> Check {
     match RawSocket::open(Family::V4) {
         Ok(_) => Check::ok(NAME, "raw sockets of protocol 115 open: L2TP over IP"),
         Err(error) => {
+            let error = os_error_text(&error);
             let detail = format!("no raw socket of protocol 115: {error}; L2TP over UDP works without");
-            Check::note(NAME, detail).with_fix("run it as root (in a container: start it with --cap-add NET_RAW)")
+            Check::note(NAME, detail)
+                .with_fix("run it as root (in a container: start it with --cap-add NET_RAW)")
         }
     }
 }
@@ -101,9 +104,8 @@ pub(super) fn user_namespaces(inside: &Inside) -> Check {
     const NAME: &str = "user namespaces";
     match &inside.namespace {
         Ok(()) => Check::ok(NAME, "allowed: \"ferrowire demo\" needs no root"),
-        Err(error) => {
-            Check::note(NAME, format!("{error}: \"ferrowire demo\" needs root")).with_fix(remedy(setting))
-        }
+        Err(error) => Check::note(NAME, format!("{}: \"ferrowire demo\" needs root", os_error_text(error)))
+            .with_fix(remedy(setting)),
     }
 }
 
@@ -136,11 +138,9 @@ mod tests {
 
     #[test]
     fn what_the_probe_tells_is_understood() {
-        for (text, namespace, tap) in [
-            ("0 0\n", None, None),
-            ("0 13\n", None, Some(13)),
-            ("1 1\n", Some(1), Some(1)),
-        ] {
+        for (text, namespace, tap) in
+            [("0 0\n", None, None), ("0 13\n", None, Some(13)), ("1 1\n", Some(1), Some(1))]
+        {
             let inside = Inside::parse(text);
             let errno = |result: &std::io::Result<()>| result.as_ref().err().and_then(|e| e.raw_os_error());
             assert_eq!((errno(&inside.namespace), errno(&inside.tap)), (namespace, tap));

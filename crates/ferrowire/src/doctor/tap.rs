@@ -8,6 +8,7 @@ use l2tp_io::tap::Tap;
 
 use super::check::Check;
 use super::procfs;
+use crate::l2tp::os_error_text;
 
 const NAME: &str = "TAP devices";
 
@@ -28,7 +29,9 @@ pub(super) fn check(here: &io::Result<()>, in_user_namespace: &io::Result<()>) -
     match (here, in_user_namespace) {
         (Ok(()), _) => Check::ok(NAME, format!("/dev/net/tun works, with {}", offloads())),
         (Err(_), Ok(())) => Check::ok(NAME, format!("in a user namespace only; with {}", offloads())),
-        (Err(_), Err(error)) => Check::missing(NAME, format!("/dev/net/tun: {error}"), remedy(error)),
+        (Err(_), Err(error)) => {
+            Check::missing(NAME, format!("/dev/net/tun: {}", os_error_text(error)), remedy(error))
+        }
     }
 }
 
@@ -47,7 +50,9 @@ pub(crate) fn remedy(error: &io::Error) -> &'static str {
         ErrorKind::NotFound if Path::new("/sys/class/misc/tun").exists() => {
             "mkdir -p /dev/net && mknod /dev/net/tun c 10 200 (in a container: start it with --device /dev/net/tun)"
         }
-        ErrorKind::PermissionDenied if error.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error()) => {
+        ErrorKind::PermissionDenied
+            if error.raw_os_error() == Some(rustix::io::Errno::ACCESS.raw_os_error()) =>
+        {
             "chmod 0666 /dev/net/tun"
         }
         ErrorKind::PermissionDenied => {
@@ -80,6 +85,9 @@ mod tests {
         assert_eq!(check(&Ok(()), &failed(Errno::PERM)).verdict, Verdict::Ok);
         assert!(check(&failed(Errno::PERM), &Ok(())).detail.contains("user namespace"));
         let lacking = check(&failed(Errno::PERM), &failed(Errno::ACCESS));
-        assert_eq!((lacking.verdict, lacking.fix.as_deref()), (Verdict::Missing, Some("chmod 0666 /dev/net/tun")));
+        assert_eq!(
+            (lacking.verdict, lacking.fix.as_deref()),
+            (Verdict::Missing, Some("chmod 0666 /dev/net/tun"))
+        );
     }
 }

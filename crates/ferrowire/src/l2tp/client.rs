@@ -23,7 +23,7 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 
 /// Why a request has no answer.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The server refused it; `message` is what it says besides the error number.
     Refused { errno: Errno, message: Option<String> },
     /// The door does not work.
@@ -37,33 +37,41 @@ impl From<io::Error> for Failure {
 }
 
 /// One user of a door. Requests go one at a time, each with a sequence number of its own.
-pub(super) struct Client<'d, D> {
+pub(crate) struct Client<'d, D> {
     door: &'d mut D,
     family: u16,
     seq: u32,
     /// What the server warned of, each with its line end.
-    pub(super) warnings: String,
+    pub(crate) warnings: String,
 }
 
 impl<'d, D: Door> Client<'d, D> {
-    /// Looks the family up.
-    pub(super) fn connect(door: &'d mut D) -> Result<Self, Failure> {
+    /// A user of the family "l2tp".
+    pub(crate) fn connect(door: &'d mut D) -> Result<Self, Failure> {
+        Self::connect_to(door, L2TP_GENL_NAME)
+    }
+
+    /// A user of the family called `name`.
+    pub(crate) fn connect_to(door: &'d mut D, name: &str) -> Result<Self, Failure> {
         let mut client = Self { door, family: 0, seq: 0, warnings: String::new() };
-        let mut family = None;
-        client.talk(
-            |_, seq| get_family(L2TP_GENL_NAME, seq),
-            |message| family = FamilyMessage::parse(message),
-        )?;
-        client.family = family.ok_or_else(|| unreadable("no family in the answer"))?.id;
+        client.family = client.find_family(name)?.id;
         Ok(client)
     }
 
+    /// Looks a family up.
+    pub(crate) fn find_family(&mut self, name: &str) -> Result<FamilyMessage, Failure> {
+        let mut family = None;
+        self.talk(|_, seq| get_family(name, seq), |message| family = FamilyMessage::parse(message))?;
+        Ok(family.ok_or_else(|| unreadable("no family in the answer"))?)
+    }
+
     /// Sends `request` and gives `each` of the messages that answer it, up to the one that ends the answer.
-    pub(super) fn ask(&mut self, request: &Request, each: impl FnMut(&Message<'_>)) -> Result<(), Failure> {
+    pub(crate) fn ask(&mut self, request: &Request, each: impl FnMut(&Message<'_>)) -> Result<(), Failure> {
         self.talk(|family, seq| request.emit(family, seq), each)
     }
 
-    fn talk(
+    /// The same for whatever `request` makes of the family's id and a sequence number.
+    pub(crate) fn talk(
         &mut self,
         request: impl FnOnce(u16, u32) -> Vec<u8>,
         mut each: impl FnMut(&Message<'_>),
@@ -110,7 +118,7 @@ fn end(message: &Message<'_>) -> Result<Option<String>, Failure> {
 }
 
 /// What a server says, as iproute2 prints it: with a full stop.
-pub(super) fn sentence(kind: &str, text: &str) -> String {
+pub(crate) fn sentence(kind: &str, text: &str) -> String {
     let stop = if text.ends_with('.') { "" } else { "." };
     format!("{kind}: {text}{stop}\n")
 }

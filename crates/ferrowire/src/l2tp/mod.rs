@@ -20,7 +20,7 @@ mod tests;
 mod tunnel;
 mod usage;
 
-pub(crate) use client::Door;
+pub(crate) use client::{Client, Door, Failure};
 pub(crate) use options::Options;
 pub(crate) use run::run;
 

@@ -1,8 +1,9 @@
-//! Generic netlink: the header of its messages, its controller and the l2tp family.
+//! Generic netlink: the header of its messages, its controller, the l2tp family and our own.
 //!
 //! Source: `include/uapi/linux/genetlink.h`, `net/netlink/genetlink.c`.
 
 pub mod ctrl;
+pub mod ferrowire;
 pub mod l2tp;
 
 use crate::nl::{Header, MessageBuilder};

@@ -2,7 +2,7 @@
 
 use super::{
     Attributes, Header, Message, MessageBuilder, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLM_F_MULTI, NLMSG_DONE,
-    NLMSG_ERROR, NLMSG_HDRLEN, Rule, align,
+    NLMSG_ERROR, NLMSG_HDRLEN, NLMSG_OVERRUN, Rule, align,
 };
 use crate::Errno;
 use alloc::string::String;
@@ -79,6 +79,11 @@ pub fn emit_done(out: &mut Vec<u8>, seq: u32, port: u32) {
     let mut done = MessageBuilder::new(out, Header { kind: NLMSG_DONE, flags: NLM_F_MULTI, seq, port });
     done.raw(&0_i32.to_ne_bytes());
     done.finish();
+}
+
+/// Appends word to the program at `port` that messages for it were lost here: a header of type [`NLMSG_OVERRUN`].
+pub fn emit_overrun(out: &mut Vec<u8>, port: u32) {
+    MessageBuilder::new(out, Header { kind: NLMSG_OVERRUN, flags: 0, seq: 0, port }).finish();
 }
 
 /// An acknowledgement or error, as a program reads it.

@@ -8,7 +8,7 @@ mod builder;
 mod message;
 mod policy;
 
-pub use ack::{Ack, AckOptions, ExtAck, done_errno, emit_ack, emit_done};
+pub use ack::{Ack, AckOptions, ExtAck, done_errno, emit_ack, emit_done, emit_overrun};
 pub use attribute::{Attribute, Attributes};
 pub use builder::MessageBuilder;
 pub use message::{Header, Message, Messages};
@@ -20,6 +20,8 @@ pub const NLMSG_NOOP: u16 = 1;
 pub const NLMSG_ERROR: u16 = 2;
 /// Message type: the end of a dump (`NLMSG_DONE`).
 pub const NLMSG_DONE: u16 = 3;
+/// Message type: messages for this socket were lost here (`NLMSG_OVERRUN`). The kernel says it with `ENOBUFS` from `recv`.
+pub const NLMSG_OVERRUN: u16 = 4;
 /// The first message type that belongs to a family; those below are netlink's own (`NLMSG_MIN_TYPE`).
 pub const NLMSG_MIN_TYPE: u16 = 0x10;
 

@@ -1,5 +1,7 @@
-//! How tunnels and sessions come and go. Every way to die ends in `remove_tunnel` or `remove_session`.
+//! How tunnels and sessions come and go. Every way to die ends in `end_tunnel` or `end_session`: by a command, which tells
+//! of it, or by `remove_tunnel` and `remove_session`, which leave word with [`Engine::poll_death`].
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use crate::Engine;
@@ -18,6 +20,7 @@ use crate::time::to_jiffies;
 use crate::tunnel::{Tunnel, TunnelKey};
 use crate::tx::low16;
 
+use super::deaths::Death;
 use super::ids::SessionId;
 
 impl<S: Clone, D: Clone> Engine<S, D> {
@@ -53,7 +56,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         tunnel_id: u32,
     ) -> Result<(), Error> {
         let key = self.find_tunnel(tunnel_id)?;
-        self.remove_tunnel(host, key);
+        self.end_tunnel(host, key);
         Ok(())
     }
 
@@ -65,7 +68,16 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         }
     }
 
+    /// Removes a tunnel that no command has named.
     fn remove_tunnel<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: TunnelKey) {
+        let Some(tunnel) = self.tunnels.get(key.0) else { return };
+        let (config, stats, endpoints) =
+            (tunnel.config.clone(), tunnel.stats, host.endpoints(&tunnel.socket));
+        self.end_tunnel(host, key);
+        self.deaths.push(Death::Tunnel { config, stats, endpoints });
+    }
+
+    fn end_tunnel<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: TunnelKey) {
         while let Some((_, session)) = self.tunnels.get(key.0).and_then(|t| t.sessions.first_key_value()) {
             let session = *session;
             self.remove_session(host, session);
@@ -128,13 +140,23 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         selector: SessionSelector<'_>,
     ) -> Result<(), Error> {
         let key = self.find_session(selector)?;
-        self.remove_session(host, key);
+        self.end_session(host, key);
         Ok(())
     }
 
-    /// Removes a session if it is still there: its device died, or its namespace.
+    /// Removes a session that no command has named, if it is still there: its device died, or its tunnel.
     pub fn remove_session<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: SessionKey) {
-        let Some(mut session) = self.sessions.remove(key.0) else { return };
+        if let Some(session) = self.end_session(host, key) {
+            self.deaths.push(Death::Session(Box::new(session)));
+        }
+    }
+
+    fn end_session<H: Host<Socket = S, Device = D>>(
+        &mut self,
+        host: &mut H,
+        key: SessionKey,
+    ) -> Option<Session<D>> {
+        let mut session = self.sessions.remove(key.0)?;
         self.ids.remove(session_id(&session));
         if let Some(name) = &session.ifname {
             self.ids.remove_name(name, key);
@@ -142,16 +164,17 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
             tunnel.sessions.remove(&session.config.session_id);
         }
-        if let Some(when) = session.timer {
+        if let Some(when) = session.timer.take() {
             self.timers.remove(&(when, key));
         }
         while let Some(held) = session.queue.pop() {
             self.held_bytes -= held.frame.len();
             self.counters.drops.count(DropReason::SessionDeleted);
         }
-        if let Some(device) = session.device {
+        if let Some(device) = session.device.take() {
             host.destroy_device(key, device);
         }
+        Some(session)
     }
 
     /// Changes a session (`L2TP_CMD_SESSION_MODIFY`).

@@ -1,5 +1,6 @@
 //! The subsystem of one network namespace: its tables, and what is asked about them.
 
+mod deaths;
 mod ids;
 mod lifecycle;
 mod pool;
@@ -14,6 +15,9 @@ use crate::slots::Slots;
 use crate::time::Instant;
 use crate::tunnel::{Tunnel, TunnelKey};
 
+pub use deaths::{DEATHS_MAX, Death};
+
+use deaths::Deaths;
 use ids::SessionIds;
 use pool::BufferPool;
 
@@ -35,6 +39,7 @@ pub struct Engine<S, D> {
     pub(crate) held_bytes: usize,
     pub(crate) counters: Counters,
     pub(crate) limits: Limits,
+    deaths: Deaths<D>,
 }
 
 /// What the namespace counted beside its tunnels and sessions.
@@ -85,6 +90,7 @@ impl<S, D> Engine<S, D> {
             held_bytes: 0,
             counters: Counters::default(),
             limits,
+            deaths: Deaths::default(),
         }
     }
 
@@ -98,6 +104,14 @@ impl<S, D> Engine<S, D> {
     #[must_use]
     pub fn waiting(&self, key: SessionKey) -> usize {
         self.sessions.get(key.0).map_or(0, |session| session.queue.len())
+    }
+
+    /// Packets that wait in all reorder queues, and the bytes of their frames. Takes time in proportion to the sessions in
+    /// which one waits.
+    #[must_use]
+    pub fn waiting_total(&self) -> (usize, usize) {
+        let packets = self.timers.iter().map(|(_, key)| self.waiting(*key)).sum();
+        (packets, self.held_bytes)
     }
 
     /// Takes back the memory of a delivered [`crate::Frame::Held`].
@@ -161,19 +175,21 @@ impl<S, D> Engine<S, D> {
     }
 
     /// The session behind (tunnel id, session id) in the order of dumps: tunnels ascending, then sessions ascending.
-    /// Session 0 of an L2TPv2 tunnel stands for its management socket and is left out.
     #[must_use]
     pub fn next_session(&self, after: Option<(u32, u32)>) -> Option<&Session<D>> {
-        let mut start = after.map_or(Some(0), |(_, session_id)| session_id.checked_add(1));
-        for key in self.tunnel_ids.range(after.map_or(0, |(tunnel_id, _)| tunnel_id)..).map(|(_, key)| key) {
-            let tunnel = self.tunnel(*key)?;
-            let same = after.is_some_and(|(tunnel_id, _)| tunnel_id == tunnel.id());
-            let from = if same { start.take() } else { Some(0) };
-            let from = from.map(|from| if tunnel.is_v2() { from.max(1) } else { from });
-            if let Some((_, key)) = from.and_then(|from| tunnel.sessions.range(from..).next()) {
-                return self.session(*key);
-            }
-        }
-        None
+        let first = after.map_or(0, |(tunnel_id, _)| tunnel_id);
+        self.tunnel_ids.range(first..).find_map(|(tunnel_id, key)| {
+            let after = after.filter(|after| after.0 == *tunnel_id).map(|after| after.1);
+            self.next_session_of(self.tunnel(*key)?, after)
+        })
+    }
+
+    /// The session of `tunnel` with the next higher id, to go through all in ascending order. Session 0 of an L2TPv2
+    /// tunnel stands for its management socket and is left out.
+    #[must_use]
+    pub fn next_session_of(&self, tunnel: &Tunnel<S>, after: Option<u32>) -> Option<&Session<D>> {
+        let start = after.map_or(Some(u32::from(tunnel.is_v2())), |id| id.checked_add(1))?;
+        let (_, key) = tunnel.sessions.range(start..).next()?;
+        self.session(*key)
     }
 }

@@ -1,10 +1,9 @@
 //! One netlink socket of a program, as the server sees it.
 
-use super::dump::Dump;
-use super::{L2TP_GROUP_ID, dump};
+use super::ctrl::Family;
+use super::dump::{self, Dump};
 use alloc::collections::BTreeSet;
 use l2tp_abi::Errno;
-use l2tp_abi::genl::ctrl::CTRL_GROUP_ID;
 use l2tp_abi::nl::{
     AckOptions, NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_DROP_MEMBERSHIP, NETLINK_EXT_ACK,
     NETLINK_GET_STRICT_CHK,
@@ -94,11 +93,12 @@ impl Client {
 }
 
 fn check_group(group: u32) -> Result<(), Errno> {
-    if group == L2TP_GROUP_ID || group == CTRL_GROUP_ID { Ok(()) } else { Err(Errno::EINVAL) }
+    if Family::ALL.iter().any(|family| family.group().1 == group) { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{DEATHS_GROUP_ID, L2TP_GROUP_ID};
     use super::*;
 
     #[test]
@@ -109,6 +109,8 @@ mod tests {
         assert!(client.hears(L2TP_GROUP_ID));
         assert_eq!(client.set_option(NETLINK_DROP_MEMBERSHIP, L2TP_GROUP_ID), Ok(()));
         assert!(!client.hears(L2TP_GROUP_ID));
+        assert_eq!(client.set_option(NETLINK_ADD_MEMBERSHIP, DEATHS_GROUP_ID), Ok(()));
+        assert!(client.hears(DEATHS_GROUP_ID) && !client.hears(L2TP_GROUP_ID));
         assert_eq!(client.set_option(NETLINK_ADD_MEMBERSHIP, 0), Err(Errno::EINVAL));
         assert_eq!(client.set_option(99, 1), Err(Errno::ENOPROTOOPT));
         client.set_option(NETLINK_EXT_ACK, 1).unwrap();

@@ -1,6 +1,6 @@
-//! The controller "nlctrl": tells programs the family's id, group and policy.
+//! The controller "nlctrl": tells programs the families' ids, groups and policies.
 
-use super::{L2TP_FAMILY_ID, L2TP_GROUP_ID, ReplySink, Server};
+use super::{DEATHS_GROUP_ID, FERROWIRE_FAMILY_ID, L2TP_FAMILY_ID, L2TP_GROUP_ID, ReplySink, Server};
 use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use l2tp_abi::genl::ctrl::{
     CTRL_GROUP, CTRL_GROUP_ID, CTRL_NAME, CTRL_VERSION, FamilyMessage, GENL_ID_CTRL, GETFAMILY_POLICY,
     GETPOLICY_POLICY, Operation, emit_op_policy, emit_rule,
 };
-use l2tp_abi::genl::{GENL_CMD_CAP_DO, GENL_CMD_CAP_DUMP, GENL_CMD_CAP_HASPOL, GENL_HDRLEN, l2tp};
+use l2tp_abi::genl::{GENL_CMD_CAP_DO, GENL_CMD_CAP_DUMP, GENL_CMD_CAP_HASPOL, GENL_HDRLEN, ferrowire, l2tp};
 use l2tp_abi::nl::{ExtAck, Header, Message, NLMSG_HDRLEN, Policy, Rule, Strictness};
 use l2tp_core::Host;
 
@@ -27,16 +27,19 @@ pub(super) enum Family {
     Ctrl,
     /// "l2tp".
     L2tp,
+    /// "ferrowire".
+    Ferrowire,
 }
 
 impl Family {
     /// All, in ascending order of their ids.
-    pub(super) const ALL: [Self; 2] = [Self::Ctrl, Self::L2tp];
+    pub(super) const ALL: [Self; 3] = [Self::Ctrl, Self::L2tp, Self::Ferrowire];
 
     pub(super) const fn id(self) -> u16 {
         match self {
             Self::Ctrl => GENL_ID_CTRL,
             Self::L2tp => L2TP_FAMILY_ID,
+            Self::Ferrowire => FERROWIRE_FAMILY_ID,
         }
     }
 
@@ -44,6 +47,7 @@ impl Family {
         match self {
             Self::Ctrl => CTRL_NAME,
             Self::L2tp => l2tp::L2TP_GENL_NAME,
+            Self::Ferrowire => ferrowire::FERROWIRE_GENL_NAME,
         }
     }
 
@@ -60,16 +64,26 @@ impl Family {
         match self {
             Self::Ctrl => &CTRL_OPERATIONS,
             Self::L2tp => &l2tp::OPERATIONS,
+            Self::Ferrowire => &ferrowire::OPERATIONS,
+        }
+    }
+
+    /// Name and id of its multicast group.
+    pub(super) const fn group(self) -> (&'static str, u32) {
+        match self {
+            Self::Ctrl => (CTRL_GROUP, CTRL_GROUP_ID),
+            Self::L2tp => (l2tp::L2TP_GENL_MCGROUP, L2TP_GROUP_ID),
+            Self::Ferrowire => (ferrowire::DEATHS_GROUP, DEATHS_GROUP_ID),
         }
     }
 
     pub(super) fn describe(self) -> FamilyMessage {
-        let (version, maxattr, group) = match self {
-            Self::Ctrl => (CTRL_VERSION, 0, (CTRL_GROUP, CTRL_GROUP_ID)),
-            Self::L2tp => {
-                (l2tp::L2TP_GENL_VERSION, l2tp::L2TP_ATTR_MAX, (l2tp::L2TP_GENL_MCGROUP, L2TP_GROUP_ID))
-            }
+        let (version, maxattr) = match self {
+            Self::Ctrl => (CTRL_VERSION, 0),
+            Self::L2tp => (l2tp::L2TP_GENL_VERSION, l2tp::L2TP_ATTR_MAX),
+            Self::Ferrowire => (ferrowire::FERROWIRE_GENL_VERSION, ferrowire::FERROWIRE_ATTR_MAX),
         };
+        let (group, group_id) = self.group();
         FamilyMessage {
             name: self.name().to_string(),
             id: self.id(),
@@ -77,7 +91,7 @@ impl Family {
             hdrsize: 0,
             maxattr: maxattr.into(),
             ops: self.operations().to_vec(),
-            groups: [(group.0.to_string(), group.1)].to_vec(),
+            groups: [(group.to_string(), group_id)].to_vec(),
         }
     }
 }
@@ -138,7 +152,7 @@ fn describe_policies(family: Family, operations: &[Operation], header: Header) -
         let number = u32::try_from(number).ok();
         let does = op.flags & GENL_CMD_CAP_DO != 0;
         // Dumps of the l2tp family look at no attribute.
-        let dumps = op.flags & GENL_CMD_CAP_DUMP != 0 && family == Family::Ctrl;
+        let dumps = op.flags & GENL_CMD_CAP_DUMP != 0 && family != Family::L2tp;
         let numbers = (number.filter(|_| does), number.filter(|_| dumps));
         // The kernel takes the number from the request to do, even where there is none.
         let cmd = if does { op.cmd } else { 0 };
@@ -162,6 +176,7 @@ fn render(emit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 fn rules(family: Family, cmd: u8) -> Vec<(u16, Rule)> {
     match (family, cmd) {
         (Family::L2tp, _) => described(&l2tp::POLICY),
+        (Family::Ferrowire, _) => described(&ferrowire::POLICY),
         (Family::Ctrl, CTRL_CMD_GETFAMILY) => described(&GETFAMILY_POLICY),
         (Family::Ctrl, _) => described(&GETPOLICY_POLICY),
     }

@@ -37,6 +37,7 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         match family {
             Family::Ctrl => self.get_family(message, ext)?,
             Family::L2tp => self.handle_l2tp(genl.cmd, message, ext)?,
+            Family::Ferrowire => self.handle_ferrowire(genl.cmd, message, ext)?,
         }
         Ok(Answered::Fully)
     }

@@ -6,12 +6,18 @@ use super::ctrl::{Family, family_messages, policy_messages};
 use super::session::describe_session;
 use super::tunnel::describe_tunnel;
 use super::{ReplySink, Server};
+use crate::text::{Text, View};
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 use l2tp_abi::Errno;
+use l2tp_abi::genl::GENL_HDRLEN;
 use l2tp_abi::genl::ctrl::CTRL_CMD_GETFAMILY;
+use l2tp_abi::genl::ferrowire::{
+    self, FERROWIRE_CMD_DEBUG_PPPOL2TP, FERROWIRE_CMD_DEBUG_TUNNELS, FERROWIRE_CMD_STATS,
+};
 use l2tp_abi::genl::l2tp::{L2TP_CMD_SESSION_GET, L2TP_CMD_TUNNEL_GET};
-use l2tp_abi::nl::{ExtAck, Header, Message, NLM_F_MULTI, emit_done};
+use l2tp_abi::nl::{ExtAck, Header, Message, NLM_F_MULTI, Strictness, emit_done};
 use l2tp_core::{Engine, Host};
 
 /// The most that one datagram of a dump may have, in bytes.
@@ -31,7 +37,9 @@ enum Rest {
     Tunnels(Option<u32>),
     /// The sessions behind this one.
     Sessions(Option<(u32, u32)>),
-    /// These messages: the controller's answers, which are few and never change.
+    /// The rest of a debug text.
+    Text(Text),
+    /// These messages: the controller's answers and the counters of a moment, which are few.
     Messages(VecDeque<Vec<u8>>),
 }
 
@@ -54,6 +62,14 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
             (Family::L2tp, _) => return Err(Errno::EOPNOTSUPP),
             (Family::Ctrl, CTRL_CMD_GETFAMILY) => Rest::Messages(family_messages(header)),
             (Family::Ctrl, _) => Rest::Messages(policy_messages(message, header, ext)?),
+            (Family::Ferrowire, cmd) => {
+                ferrowire::POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Strict, ext)?;
+                match cmd {
+                    FERROWIRE_CMD_STATS => Rest::Messages(self.counter_messages(header)),
+                    FERROWIRE_CMD_DEBUG_TUNNELS => Rest::Text(Text::new(View::Tunnels)),
+                    _ => Rest::Text(Text::new(View::Pppol2tp)),
+                }
+            }
         };
         self.client.dump = Some(Dump { header, rest });
         self.continue_dump();
@@ -95,7 +111,11 @@ impl Rest {
         match self {
             Self::Tunnels(after) => {
                 let Some(tunnel) = engine.next_tunnel(*after) else { return false };
-                describe_tunnel(host, tunnel).emit(page, header, L2TP_CMD_TUNNEL_GET);
+                describe_tunnel(&tunnel.config, &tunnel.stats, &host.endpoints(&tunnel.socket)).emit(
+                    page,
+                    header,
+                    L2TP_CMD_TUNNEL_GET,
+                );
                 if !fits(page) {
                     return false;
                 }
@@ -109,6 +129,18 @@ impl Rest {
                 }
                 *after = Some((session.tunnel_id, session.config.session_id));
             }
+            Self::Text(text) => {
+                let (mut next, mut part) = (*text, String::new());
+                // Memory refuses nothing.
+                if !next.write_next(engine, host, &mut part).unwrap_or(false) {
+                    return false;
+                }
+                ferrowire::emit_text(page, header, text_command(text.view()), &part);
+                if !fits(page) {
+                    return false;
+                }
+                *text = next;
+            }
             Self::Messages(messages) => {
                 let Some(message) = messages.front() else { return false };
                 page.extend_from_slice(message);
@@ -119,5 +151,13 @@ impl Rest {
             }
         }
         true
+    }
+}
+
+/// The command that tells a text.
+const fn text_command(view: View) -> u8 {
+    match view {
+        View::Tunnels => FERROWIRE_CMD_DEBUG_TUNNELS,
+        View::Pppol2tp => FERROWIRE_CMD_DEBUG_PPPOL2TP,
     }
 }

@@ -5,13 +5,18 @@ use alloc::vec::Vec;
 use l2tp_abi::nl::{ExtAck, Message, Messages, NLM_F_ACK, emit_ack};
 use l2tp_core::{Engine, Host};
 
-/// Where answers go. Every call is one datagram.
+/// The side that serves: where answers go, every call one datagram, and what only it can count.
 pub trait ReplySink {
     /// Sends to the program that asked.
     fn reply(&mut self, datagram: &[u8]);
 
     /// Sends to every socket, of any network namespace, that hears `group` ([`Client::hears`]).
     fn notify(&mut self, group: u32, datagram: &[u8]);
+
+    /// What was lost where the engine does not see it, counter by counter, to be told with the engine's own.
+    fn losses(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }
 
 /// The subsystem of a namespace, the program that asks and the way back to it, for the time of one call.

@@ -12,8 +12,7 @@ use l2tp_abi::genl::l2tp::{
     L2TP_CMD_TUNNEL_MODIFY, Stats, TunnelMessage,
 };
 use l2tp_abi::nl::{Header, NLM_F_ACK};
-use l2tp_core::tunnel::Tunnel;
-use l2tp_core::{Encap, Error, Host, SocketConfig, TunnelConfig, TunnelKey};
+use l2tp_core::{Encap, Endpoints, Error, Host, SocketConfig, TunnelConfig, TunnelKey};
 
 impl<H: Host, R: ReplySink> Server<'_, H, R> {
     pub(super) fn create_tunnel(
@@ -60,7 +59,7 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
 
     pub(super) fn tunnel_message(&self, key: TunnelKey) -> Result<TunnelMessage, Errno> {
         let tunnel = self.engine.tunnel(key).ok_or(Errno::ENODEV)?;
-        Ok(describe_tunnel(self.host, tunnel))
+        Ok(describe_tunnel(&tunnel.config, &tunnel.stats, &self.host.endpoints(&tunnel.socket)))
     }
 
     fn find_tunnel(&self, attributes: &L2tpAttributes<'_>) -> Result<TunnelKey, Errno> {
@@ -70,16 +69,19 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
 }
 
 /// A tunnel as replies, dumps and notifications show it: its socket as it is now.
-pub(super) fn describe_tunnel<H: Host>(host: &H, tunnel: &Tunnel<H::Socket>) -> TunnelMessage {
-    let endpoints = host.endpoints(&tunnel.socket);
-    let is_udp = tunnel.encap() == Encap::Udp;
+pub(super) fn describe_tunnel(
+    config: &TunnelConfig,
+    stats: &l2tp_core::stats::Stats,
+    endpoints: &Endpoints,
+) -> TunnelMessage {
+    let is_udp = config.encap == Encap::Udp;
     let is_udp6 = is_udp && endpoints.local.is_ipv6();
     TunnelMessage {
-        proto_version: tunnel.config.version,
-        conn_id: tunnel.id(),
-        peer_conn_id: tunnel.config.peer_tunnel_id,
-        encap_type: tunnel.encap().number(),
-        stats: describe_stats(&tunnel.stats),
+        proto_version: config.version,
+        conn_id: config.tunnel_id,
+        peer_conn_id: config.peer_tunnel_id,
+        encap_type: config.encap.number(),
+        stats: describe_stats(stats),
         local: endpoints.local.ip(),
         peer: endpoints.peer.ip(),
         ports: is_udp.then(|| (endpoints.local.port(), endpoints.peer.port())),

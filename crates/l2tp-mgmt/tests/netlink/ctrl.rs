@@ -78,10 +78,10 @@ fn of_id_and_name_the_name_wins() {
 }
 
 #[test]
-fn a_dump_lists_both_families() {
+fn a_dump_lists_all_families() {
     let answer = Lab::new().ask(&ctrl::dump_families(1));
     let parse = |bytes: &Vec<u8>| FamilyMessage::parse(&Messages::new(bytes).next().unwrap()).unwrap().name;
-    assert_eq!(answer.messages.iter().map(parse).collect::<Vec<_>>(), ["nlctrl", "l2tp"]);
+    assert_eq!(answer.messages.iter().map(parse).collect::<Vec<_>>(), ["nlctrl", "l2tp", "ferrowire"]);
     assert_eq!(answer.errno, None);
 }
 

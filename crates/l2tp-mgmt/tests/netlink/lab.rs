@@ -22,6 +22,7 @@ pub(crate) struct Lab {
 pub(crate) struct Inbox {
     pub(crate) replies: Vec<Vec<u8>>,
     pub(crate) heard: Vec<Vec<u8>>,
+    pub(crate) losses: Vec<(&'static str, u64)>,
 }
 
 impl ReplySink for Inbox {
@@ -32,6 +33,10 @@ impl ReplySink for Inbox {
     fn notify(&mut self, group: u32, datagram: &[u8]) {
         assert_eq!(group, L2TP_GROUP_ID);
         self.heard.push(datagram.to_vec());
+    }
+
+    fn losses(&self) -> Vec<(&'static str, u64)> {
+        self.losses.clone()
     }
 }
 

@@ -6,7 +6,9 @@
 )]
 
 mod ctrl;
+mod deaths;
 mod dump;
+mod ferrowire;
 mod host;
 mod kernel_answers;
 mod lab;

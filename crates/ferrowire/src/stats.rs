@@ -1,0 +1,99 @@
+//! `ferrowire stats`: every counter of the network namespace; and how the operator's verbs ask the daemon.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use anyhow::anyhow;
+use l2tp_abi::Errno;
+use l2tp_abi::genl::ferrowire::{FERROWIRE_GENL_NAME, Request, parse_counter};
+use l2tp_abi::nl::Message;
+use serde_json::{Map, Value};
+
+use crate::door::Connection;
+use crate::l2tp::{Client, Failure};
+
+/// What the counters are told as.
+#[derive(clap::Args)]
+pub(crate) struct StatsArgs {
+    /// Counters that are 0 too
+    #[arg(long)]
+    all: bool,
+    /// One JSON object with all counters, instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes the counters to stdout.
+pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
+    let mut counters = Vec::new();
+    dump(Request::Stats, |message| counters.extend(parse_counter(message)))?;
+    let text = if args.json { json(counters) } else { text(&counters, args.all) };
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+/// Asks the daemon for a dump of the family "ferrowire" and gives `each` of its messages.
+pub(crate) fn dump(request: Request, each: impl FnMut(&Message<'_>)) -> anyhow::Result<()> {
+    let mut door = Connection::default();
+    let mut client = Client::connect_to(&mut door, FERROWIRE_GENL_NAME).map_err(explain)?;
+    client.talk(|family, seq| request.emit(family, seq), each).map_err(explain)
+}
+
+/// What a failure means to whoever typed the command.
+pub(crate) fn explain(failure: Failure) -> anyhow::Error {
+    match failure {
+        Failure::Refused { errno: Errno::EPERM, .. } => {
+            anyhow!("not permitted: it takes CAP_NET_ADMIN in this network namespace, try with sudo")
+        }
+        Failure::Refused { errno: Errno::ENOENT, .. } => {
+            anyhow!("the daemon of this network namespace is older than this program: restart it")
+        }
+        Failure::Refused { errno, message } => anyhow!("refused: {}", message.unwrap_or(errno.to_string())),
+        Failure::Broken(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            anyhow!("no daemon serves this network namespace: start it with \"ferrowire daemon\"")
+        }
+        Failure::Broken(error) => anyhow::Error::new(error).context("cannot talk to the daemon"),
+    }
+}
+
+fn json(counters: Vec<(String, u64)>) -> String {
+    let object: Map<_, _> = counters.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    format!("{}\n", Value::Object(object))
+}
+
+/// A line a counter, names and values aligned.
+fn text(counters: &[(String, u64)], all: bool) -> String {
+    let shown: Vec<_> = counters.iter().filter(|(_, value)| all || *value > 0).collect();
+    if shown.is_empty() {
+        return "every counter is 0\n".to_owned();
+    }
+    let names = shown.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let values = shown.iter().map(|(_, value)| value.to_string().len()).max().unwrap_or(0);
+    shown.iter().fold(String::new(), |mut out, (name, value)| {
+        // Memory refuses nothing.
+        let _: std::fmt::Result = writeln!(out, "{name:names$}  {value:>values$}");
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counters() -> Vec<(String, u64)> {
+        [("tunnels", 1), ("up", 0), ("drop_cookie", 1234)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+    }
+
+    #[test]
+    fn zeros_are_hidden_unless_asked_for() {
+        assert_eq!(text(&counters(), false), "tunnels         1\ndrop_cookie  1234\n");
+        assert_eq!(text(&counters(), true), "tunnels         1\nup              0\ndrop_cookie  1234\n");
+        assert_eq!(text(&counters()[1..2], false), "every counter is 0\n");
+    }
+
+    #[test]
+    fn json_tells_all_in_order() {
+        assert_eq!(json(counters()), "{\"tunnels\":1,\"up\":0,\"drop_cookie\":1234}\n");
+    }
+}

@@ -1,0 +1,85 @@
+//! A program at the door: requests and answers as bytes.
+
+use std::time::Duration;
+
+use l2tp_abi::Errno;
+use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
+use l2tp_abi::genl::l2tp::{L2TP_GENL_NAME, Request, SessionKey, SessionMessage, Stats, TunnelMessage};
+use l2tp_abi::nl::{Ack, Message, Messages, NLMSG_ERROR, done_errno};
+use l2tp_io::door::{DoorStream, MAX_MESSAGE};
+
+/// The abstract name of the door.
+pub(crate) const NAME: &[u8] = b"ferrowire";
+
+/// A blocking connection.
+pub(crate) struct Door {
+    stream: DoorStream,
+    buffer: Vec<u8>,
+    family: u16,
+    seq: u32,
+}
+
+impl Door {
+    /// Connects in the namespace of the calling thread.
+    pub(crate) fn open() -> Self {
+        let stream = DoorStream::connect(NAME).unwrap();
+        rustix::net::sockopt::set_socket_timeout(
+            &stream,
+            rustix::net::sockopt::Timeout::Recv,
+            Some(Duration::from_secs(20)),
+        )
+        .unwrap();
+        let mut door = Self { stream, buffer: vec![0; MAX_MESSAGE], family: 0, seq: 0 };
+        let request = get_family(L2TP_GENL_NAME, 1);
+        let mut family = None;
+        door.talk(&request, |message| family = FamilyMessage::parse(message)).unwrap();
+        door.family = family.unwrap().id;
+        door
+    }
+
+    /// Sends a request and gives each message of the answer to `each`.
+    pub(crate) fn ask(&mut self, request: &Request, each: impl FnMut(&Message<'_>)) -> Result<(), Errno> {
+        self.seq += 1;
+        let request = request.emit(self.family, self.seq);
+        self.talk(&request, each)
+    }
+
+    /// The request as bytes, for those who do something else with them.
+    pub(crate) fn bytes(&self, request: &Request) -> Vec<u8> {
+        request.emit(self.family, 0)
+    }
+
+    fn talk(&mut self, request: &[u8], mut each: impl FnMut(&Message<'_>)) -> Result<(), Errno> {
+        self.stream.send(request, &[]).unwrap();
+        loop {
+            let length = self.stream.recv(&mut self.buffer, &mut Vec::new()).unwrap();
+            assert!(length > 0, "the daemon hung up");
+            for message in Messages::new(&self.buffer[..length]) {
+                if let Some(errno) = done_errno(&message) {
+                    return errno.map_or(Ok(()), Err);
+                }
+                if message.header.kind == NLMSG_ERROR {
+                    return Ack::parse(&message).unwrap().errno.map_or(Ok(()), Err);
+                }
+                each(&message);
+            }
+        }
+    }
+
+    pub(crate) fn session(&mut self, conn_id: u32, session_id: u32) -> Result<SessionMessage, Errno> {
+        let mut found = None;
+        let request = Request::SessionGet(SessionKey::Ids { conn_id, session_id });
+        self.ask(&request, |message| found = SessionMessage::parse(message))?;
+        Ok(found.unwrap().1)
+    }
+
+    pub(crate) fn session_stats(&mut self, conn_id: u32, session_id: u32) -> Stats {
+        self.session(conn_id, session_id).unwrap().stats
+    }
+
+    pub(crate) fn tunnel_stats(&mut self, conn_id: u32) -> Stats {
+        let mut found = None;
+        self.ask(&Request::TunnelGet(conn_id), |message| found = TunnelMessage::parse(message)).unwrap();
+        found.unwrap().1.stats
+    }
+}

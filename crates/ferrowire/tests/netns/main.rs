@@ -1,0 +1,35 @@
+//! The built binary at work: daemons in network namespaces, real programs and real traffic between them.
+//!
+//! Every test makes namespaces of its own, without names, and they go with it. The tests run at the same time as each
+//! other and share nothing. They need root, or a user namespace (`unshare --map-root-user --net`), and the programs
+//! that [`require`] names; what is missing is told as `SKIP`, or is a failure with `FERROWIRE_REQUIRE_ALL=1`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test may stop, and says why it did not run"
+)]
+
+mod capture;
+mod checksum;
+mod crafted;
+mod daemon;
+mod device;
+mod door;
+mod door_abuse;
+mod ethernet;
+mod form;
+mod host;
+mod hostile;
+mod lifetime;
+mod matrix;
+mod packet_socket;
+mod pair;
+mod reorder;
+mod require;
+mod sequence;
+mod tcp;
+mod variant;
+mod wait;

@@ -1,0 +1,53 @@
+//! The commands of the family "ferrowire". Its texts are dumps of [`crate::text`].
+
+use super::{ReplySink, Server};
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec::Vec;
+use l2tp_abi::Errno;
+use l2tp_abi::genl::GENL_HDRLEN;
+use l2tp_abi::genl::ferrowire::{FERROWIRE_ATTR_GROUP, FERROWIRE_CMD_JOIN, POLICY, emit_counter};
+use l2tp_abi::nl::{ExtAck, Header, Message, NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, Strictness};
+use l2tp_core::{DropReason, Host};
+
+impl<H: Host, R: ReplySink> Server<'_, H, R> {
+    /// Joins or leaves a group, as the options of a netlink socket do.
+    pub(super) fn handle_ferrowire(
+        &mut self,
+        cmd: u8,
+        message: &Message<'_>,
+        ext: &mut ExtAck,
+    ) -> Result<(), Errno> {
+        let attributes = POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Strict, ext)?;
+        let group = attributes.u32(FERROWIRE_ATTR_GROUP).ok_or(Errno::EINVAL)?;
+        let join = cmd == FERROWIRE_CMD_JOIN;
+        let option = if join { NETLINK_ADD_MEMBERSHIP } else { NETLINK_DROP_MEMBERSHIP };
+        self.client.set_option(option, group)
+    }
+
+    /// A message for every counter of the namespace: what there is, what went well, why packets were dropped, what was
+    /// lost at the edges.
+    pub(super) fn counter_messages(&self, header: Header) -> VecDeque<Vec<u8>> {
+        let mut messages = VecDeque::new();
+        let mut tell = |name: &str, value: u64| {
+            let mut out = Vec::new();
+            emit_counter(&mut out, header, name, value);
+            messages.push_back(out);
+        };
+        let (engine, counters) = (&*self.engine, self.engine.counters());
+        let (waiting, waiting_bytes) = engine.waiting_total();
+        tell("tunnels", engine.tunnel_count() as u64);
+        tell("sessions", engine.session_count() as u64);
+        tell("waiting", waiting as u64);
+        tell("waiting_bytes", waiting_bytes as u64);
+        tell("delivered", counters.delivered);
+        tell("up", counters.up);
+        for reason in DropReason::ALL {
+            tell(&format!("drop_{}", reason.name()), counters.drops.get(*reason));
+        }
+        for (name, value) in self.replies.losses() {
+            tell(&format!("loss_{name}"), value);
+        }
+        messages
+    }
+}

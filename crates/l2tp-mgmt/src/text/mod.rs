@@ -1,0 +1,157 @@
+//! The kernel's debug texts, character for character: debugfs `l2tp/tunnels` and `/proc/net/pppol2tp`.
+//!
+//! [`Text`] walks them object by object, so that they can be told in parts while tunnels come and go.
+//!
+//! Two things are not ours to know. Reference counts are those that the kernel shows at rest: every session holds its
+//! tunnel, and the reader holds what it shows. And no PPP session has a socket here, so that no `interface` line tells of
+//! a PPP unit.
+
+mod debugfs;
+mod pppol2tp;
+
+use core::fmt::{self, Display, Write};
+
+use l2tp_core::session::Session;
+use l2tp_core::stats::Stats;
+use l2tp_core::tunnel::Tunnel;
+use l2tp_core::{Engine, Host, SessionConfig};
+
+/// Which of the texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// debugfs `l2tp/tunnels`: all tunnels.
+    Tunnels,
+    /// `/proc/net/pppol2tp`: L2TPv2 tunnels.
+    Pppol2tp,
+}
+
+/// A text, as far as it has been told.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    view: View,
+    next: Next,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Header,
+    /// The tunnel behind this id.
+    Tunnel(Option<u32>),
+    /// The session of a tunnel behind this id.
+    Session(u32, Option<u32>),
+}
+
+impl Text {
+    /// The whole text, of which nothing has been told yet.
+    #[must_use]
+    pub const fn new(view: View) -> Self {
+        Self { view, next: Next::Header }
+    }
+
+    /// Which text it is.
+    #[must_use]
+    pub const fn view(&self) -> View {
+        self.view
+    }
+
+    /// Writes the next part, which is the header, a tunnel or a session; `false`: there is none.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_next<H: Host>(
+        &mut self,
+        engine: &Engine<H::Socket, H::Device>,
+        host: &H,
+        out: &mut impl Write,
+    ) -> Result<bool, fmt::Error> {
+        if let Next::Session(tunnel_id, after) = self.next {
+            let tunnel = engine.find_tunnel(tunnel_id).ok().and_then(|key| engine.tunnel(key));
+            let found = tunnel.and_then(|tunnel| Some((tunnel, engine.next_session_of(tunnel, after)?)));
+            if let Some((tunnel, session)) = found {
+                self.next = Next::Session(tunnel_id, Some(session.config.session_id));
+                return self.write_session(host, tunnel, session, out).map(|()| true);
+            }
+            self.next = Next::Tunnel(Some(tunnel_id));
+        }
+        let Next::Tunnel(after) = self.next else {
+            self.next = Next::Tunnel(None);
+            return out.write_str(self.header()).map(|()| true);
+        };
+        let Some(tunnel) = self.next_tunnel(engine, after) else { return Ok(false) };
+        self.next = Next::Session(tunnel.id(), None);
+        self.write_tunnel(engine, host, tunnel, out).map(|()| true)
+    }
+
+    const fn header(&self) -> &'static str {
+        match self.view {
+            View::Tunnels => debugfs::HEADER,
+            View::Pppol2tp => pppol2tp::HEADER,
+        }
+    }
+
+    fn next_tunnel<'e, S, D>(
+        &self,
+        engine: &'e Engine<S, D>,
+        mut after: Option<u32>,
+    ) -> Option<&'e Tunnel<S>> {
+        loop {
+            let tunnel = engine.next_tunnel(after)?;
+            if self.view == View::Tunnels || tunnel.is_v2() {
+                return Some(tunnel);
+            }
+            after = Some(tunnel.id());
+        }
+    }
+
+    fn write_tunnel<H: Host>(
+        &self,
+        engine: &Engine<H::Socket, H::Device>,
+        host: &H,
+        tunnel: &Tunnel<H::Socket>,
+        out: &mut impl Write,
+    ) -> fmt::Result {
+        match self.view {
+            View::Tunnels => debugfs::write_tunnel(engine, host, tunnel, out),
+            View::Pppol2tp => pppol2tp::write_tunnel(tunnel, out),
+        }
+    }
+
+    fn write_session<H: Host>(
+        &self,
+        host: &H,
+        tunnel: &Tunnel<H::Socket>,
+        session: &Session<H::Device>,
+        out: &mut impl Write,
+    ) -> fmt::Result {
+        match self.view {
+            View::Tunnels => debugfs::write_session(session, out),
+            View::Pppol2tp => pppol2tp::write_session(&host.endpoints(&tunnel.socket), session, out),
+        }
+    }
+}
+
+/// References to a tunnel: its own, the reader's, one of each session.
+fn tunnel_refs<S>(tunnel: &Tunnel<S>) -> usize {
+    2 + tunnel.session_count()
+}
+
+/// Packets, bytes and errors sent.
+fn sent(stats: &Stats) -> impl Display {
+    fmt::from_fn(|f| write!(f, "{}/{}/{}", stats.tx_packets, stats.tx_bytes, stats.tx_errors))
+}
+
+/// Packets, bytes and errors received.
+fn received(stats: &Stats) -> impl Display {
+    fmt::from_fn(|f| write!(f, "{}/{}/{}", stats.rx_packets, stats.rx_bytes, stats.rx_errors))
+}
+
+/// `R`, `S` or whatever stands for a setting that is on.
+const fn mark(on: bool, letter: char) -> char {
+    if on { letter } else { '-' }
+}
+
+/// The mode of a session.
+const fn mode(config: &SessionConfig) -> &'static str {
+    if config.lns_mode { "LNS" } else { "LAC" }
+}

@@ -1,0 +1,87 @@
+//! Every check and every test, in the order of what they cost; the first that fails ends the run.
+
+mod outcome;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo::cargo;
+use crate::{deps, docs, sizes};
+use outcome::{Line, Outcome};
+
+/// Set to 1, it makes a test fail that lacks something, where it would otherwise be skipped.
+const REQUIRE_ALL: &str = "FERROWIRE_REQUIRE_ALL";
+
+/// Runs everything. The last line says how many tests passed, failed and were skipped.
+pub(crate) fn run() -> Result<()> {
+    let start = Instant::now();
+    step("format", || succeed(&mut cargo(&["fmt", "--all", "--check"])))?;
+    step("dependencies", deps::check)?;
+    step("sizes", sizes::check)?;
+    step("lints", || {
+        succeed(&mut cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    step("rustdoc", || {
+        let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--locked", "--quiet"]);
+        succeed(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    step("documentation", docs::check)?;
+    if succeed(cargo(&["deny", "--version"]).stdout(Stdio::null()).stderr(Stdio::null())).is_ok() {
+        // Advisories would need the network.
+        step("licences", || succeed(&mut cargo(&["deny", "check", "bans", "licenses", "sources"])))?;
+    }
+    let mut outcome = Outcome::default();
+    let tested = step("tests", || test(&mut outcome));
+    println!("\n{:.0} s in all", start.elapsed().as_secs_f32());
+    println!("{outcome}");
+    tested
+}
+
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    println!("== {name}");
+    let start = Instant::now();
+    let result = work().with_context(|| format!("{name} failed"));
+    println!("   {:.1} s", start.elapsed().as_secs_f32());
+    result
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    bail!("cargo {} ({status})", words.join(" "))
+}
+
+/// Runs the tests and reads what they print: passing ones print too, for a skipped test passes.
+fn test(outcome: &mut Outcome) -> Result<()> {
+    let mut command = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--", "--show-output"]);
+    if rustix::process::geteuid().is_root() && std::env::var_os(REQUIRE_ALL).is_none() {
+        println!("   as root, nothing may be skipped ({REQUIRE_ALL}=0 allows it)");
+        command.env(REQUIRE_ALL, "1");
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test")?;
+    let output = child.stdout.take().context("cargo test")?;
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.context("cargo test")?;
+        let line = String::from_utf8_lossy(&line);
+        if outcome.read(&line) == Line::Shown {
+            println!("{line}");
+        }
+    }
+    let status = child.wait().context("cargo test")?;
+    outcome.verdict(status.success())
+}
