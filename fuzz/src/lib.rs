@@ -7,7 +7,7 @@
 //! | [`engine`] | a session's configuration, then packets, waits, changes | every packet is in one counter; queues are bounded and empty in the end |
 //! | [`server`] | datagrams of three programs | answers are well-formed and bounded; tables, sockets and devices agree; nothing outlives its tunnel |
 //! | [`split`] | a vnet header and a frame | segments are the frame's payload, whole and in order |
-//! | [`coalesce`] | received frames | super-frames can be cut into as many frames, of the same lengths |
+//! | [`coalesce`] | received frames | super-frames, cut again, are the same frames |
 //!
 //! `tests/replay.rs` runs the corpus and mutations of it on stable Rust, as part of the plain tests; `libfuzzer/` holds
 //! the same targets for `cargo fuzz`.

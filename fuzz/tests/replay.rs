@@ -40,7 +40,7 @@ impl Random {
     /// Changes `bytes` in one place.
     fn mutate(&mut self, bytes: &mut Vec<u8>, others: &[Vec<u8>]) {
         let at = self.below(bytes.len());
-        match self.below(8) {
+        match self.below(9) {
             0..=2 if !bytes.is_empty() => bytes[at] = self.byte(),
             3 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
             4 => bytes.insert(at, self.byte()),
@@ -48,6 +48,10 @@ impl Random {
                 bytes.remove(at);
             }
             6 => bytes.truncate(at),
+            7 => {
+                let again = bytes[at..(at + self.below(64)).min(bytes.len())].to_vec();
+                bytes.splice(at..at, again);
+            }
             _ => {
                 let other = &others[self.below(others.len())];
                 let from = self.below(other.len());

@@ -1,10 +1,8 @@
 //! `ferrowire debug`: the kernel's debug texts, character for character.
 
-use std::io::{self, Write};
-
 use l2tp_abi::genl::ferrowire::{Request, parse_text};
 
-use crate::stats::dump;
+use crate::stats::{dump, write_out};
 
 /// Which text.
 #[derive(Clone, Copy, clap::Subcommand)]
@@ -23,5 +21,5 @@ pub(crate) fn run(view: View) -> anyhow::Result<()> {
     };
     let mut text = String::new();
     dump(request, |message| text.extend(parse_text(message)))?;
-    Ok(io::stdout().write_all(text.as_bytes())?)
+    write_out(&text)
 }

@@ -28,7 +28,15 @@ pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
     let mut counters = Vec::new();
     dump(Request::Stats, |message| counters.extend(parse_counter(message)))?;
     let text = if args.json { json(counters) } else { text(&counters, args.all) };
-    Ok(io::stdout().write_all(text.as_bytes())?)
+    write_out(&text)
+}
+
+/// Writes to stdout, as much of it as somebody reads.
+pub(crate) fn write_out(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
 }
 
 /// Asks the daemon for a dump of the family "ferrowire" and gives `each` of its messages.

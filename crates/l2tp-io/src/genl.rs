@@ -73,7 +73,7 @@ mod tests {
         request.extend(11_u16.to_ne_bytes()); // nla_len
         request.extend(2_u16.to_ne_bytes()); // CTRL_ATTR_FAMILY_NAME
         request.extend(*b"nlctrl\0\0");
-        request[0..4].copy_from_slice(&u32::try_from(request.len()).unwrap().to_ne_bytes());
+        assert_eq!(request.len(), 32);
         let socket = GenericNetlink::open().unwrap();
         socket.send(&request).unwrap();
         let reply = socket.recv().unwrap();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use etherparse::{SlicedPacket, TransportSlice};
 use ferrowire_fuzz::Input;
+use l2tp_wire::{Cookie, v2, v3};
 use pcap_file::pcap::PcapReader;
 use serde_json::Value;
 
@@ -64,6 +65,40 @@ pub(crate) fn engine() {
         seed.extend([6, 0b11_10, 50, 0, 5, 200, 7]);
         corpus.add(case["id"].as_str().unwrap(), &seed);
     }
+    for (name, numbers) in REORDERED {
+        corpus.add(&format!("v2-{name}"), &reordered(true, numbers));
+        corpus.add(&format!("v3-{name}"), &reordered(false, numbers));
+    }
+}
+
+/// Numbers in the order of their arrival.
+const REORDERED: [(&str, &[u16]); 5] = [
+    ("overtaken", &[0, 2, 1, 3, 6, 5, 4]),
+    ("doubled-while-held", &[0, 2, 2, 4, 2, 4, 1, 3, 3]),
+    ("late", &[5, 4, 6, 0, 7]),
+    ("far-ahead", &[0, 30_000, 32_000, 1, 33_000]),
+    ("wraps", &[0, 32_000, 64_000, 65_534, 65_535, 1, 0, 2]),
+];
+
+/// Packets of a session that reorders; time passes between the third and the fourth.
+fn reordered(v2: bool, numbers: &[u16]) -> Vec<u8> {
+    let mut seed = vec![if v2 { 1 } else { 0 } | 8 | 16, 0, 0, 0, 0, 100];
+    for (index, ns) in numbers.iter().enumerate() {
+        if index == 3 {
+            waiting(&mut seed, 0.08);
+        }
+        let mut header = [0; v3::Layout::MAX];
+        let len = if v2 {
+            v2::Header::emit(&mut header, 0x1111, 0x3333, Some(*ns))
+        } else {
+            v3::emit(&mut header, v3::Carrier::Udp, 0x3333, &Cookie::NONE, Some(Some((*ns).into())))
+        };
+        let frame = [&header[..len.unwrap()], &[0x5a; 14], &ns.to_be_bytes()].concat();
+        seed.push(0);
+        Input::put_record(&mut seed, &frame);
+    }
+    waiting(&mut seed, 0.3);
+    seed
 }
 
 fn configuration(case: &Value) -> Vec<u8> {

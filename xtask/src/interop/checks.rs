@@ -64,7 +64,8 @@ fn traffic(ends: &mut Ends, form: &Form, mtu: usize) -> anyhow::Result<()> {
         ("inner fragments", format!("-s {}", mtu + 1000)),
     ];
     both_ways(ends, |end| pings(form, end, &sizes))?;
-    stream::echo(&mut ends.kernel, form.ipv4(End::Ours).into(), TCP_BYTES).context("TCP")?;
+    stream::echo(&mut ends.kernel, form.ipv4(End::Ours).into(), TCP_BYTES).context("TCP over IPv4")?;
+    stream::echo(&mut ends.kernel, form.ipv6(End::Ours).into(), TCP_BYTES / 4).context("TCP over IPv6")?;
     set_mtu(ends, form, LARGE_MTU)?;
     let large = [("outer fragments", format!("-M do -s {}", LARGE_MTU - PING_HEADERS))];
     both_ways(ends, |end| pings(form, end, &large))?;

@@ -9,6 +9,8 @@ use anyhow::{Context, ensure};
 use super::checks::settle;
 use super::counters::Counters;
 use super::form::{Carrier, Cookies, End, Form, Seq};
+use super::kernel::Kernel;
+use super::ours::Ours;
 use super::{Ends, Tally, ours, say, stream};
 
 /// Bytes that a stream carries each way while its rate is measured.
@@ -16,7 +18,8 @@ const RATE_BYTES: usize = 64 << 20;
 
 type Scene = (&'static str, fn(&mut Ends) -> anyhow::Result<String>);
 
-const SCENES: [Scene; 11] = [
+const SCENES: [Scene; 12] = [
+    ("the largest datagram passes, one byte more does not", largest_datagram),
     ("checksums on the wire are as asked", checksums),
     ("wrong cookies over UDP are refused", |ends| wrong_cookies(ends, &Form::plain(200, Carrier::Udp4))),
     ("wrong cookies over IP are refused", |ends| wrong_cookies(ends, &Form::plain(201, Carrier::Ip6))),
@@ -75,6 +78,31 @@ fn wrong_cookies(ends: &mut Ends, form: &Form) -> anyhow::Result<String> {
     ends.remove(&form.tunnel)?;
     ensure!(discards >= kernel.tx_packets, "{discards} cookie discards of {} packets", kernel.tx_packets);
     Ok(format!(", {} of theirs, {} of ours", ours.rx_errors, kernel.rx_errors))
+}
+
+/// Both ends send the same frame as their largest: 65535 bytes less the headers of IPv4, UDP and L2TP.
+fn largest_datagram(ends: &mut Ends) -> anyhow::Result<String> {
+    const PING: usize = 65_535 - (20 + 8 + 12) - 14 - 28;
+    let form = Form::plain(215, Carrier::Udp4);
+    with_session(ends, &form, |ends| {
+        let line = |end: End, size: usize| {
+            let address = form.ipv4(end.other());
+            format!(
+                "ip link set {} mtu 65521; ping -q -c 2 -i 0.1 -W 1 -s {size} {address} >/dev/null",
+                form.device()
+            )
+        };
+        // An MTU that is large enough at the receiving end too.
+        ends.kernel.sh(&format!("{} || true", line(End::Kernel, 56)))?;
+        ours::sh(&line(End::Ours, PING))?;
+        ends.kernel.sh(&line(End::Kernel, PING))?;
+        ensure!(ours::sh(&line(End::Ours, PING + 1)).is_err(), "ours sends {} bytes", PING + 1);
+        ensure!(ends.kernel.sh(&line(End::Kernel, PING + 1)).is_err(), "the kernel sends {} bytes", PING + 1);
+        // The kernel counts as sent what its IP layer then drops.
+        let ours = ends.ours.stats(&form)?;
+        ensure!(ours.tx_errors == 2, "{} errors counted instead of 2", ours.tx_errors);
+        Ok(format!(", a ping of {PING} bytes"))
+    })
 }
 
 /// Captures what either end sends, and has tcpdump judge its UDP checksums.
@@ -157,9 +185,9 @@ fn with_netem(
 }
 
 /// Pings from the kernel's end and returns how many got no answer.
-fn flood(ends: &mut Ends, form: &Form, count: u64) -> anyhow::Result<u64> {
+fn flood(kernel: &mut Kernel, form: &Form, count: u64) -> anyhow::Result<u64> {
     let address = form.ipv4(End::Ours);
-    let text = ends.kernel.sh(&format!("ping -q -c {count} -i 0.003 -W 1 {address} || true"))?;
+    let text = kernel.sh(&format!("ping -q -c {count} -i 0.003 -W 1 {address} || true"))?;
     let received = text.split_once(" transmitted, ").and_then(|(_, rest)| rest.split(' ').next());
     let received: u64 = received.and_then(|word| word.parse().ok()).with_context(|| text.clone())?;
     Ok(count - received)
@@ -168,7 +196,7 @@ fn flood(ends: &mut Ends, form: &Form, count: u64) -> anyhow::Result<u64> {
 fn lost_packets(ends: &mut Ends) -> anyhow::Result<String> {
     let form = Form { seq: Seq::Both, ..Form::plain(204, Carrier::Udp4) };
     with_session(ends, &form, |ends| {
-        let dropped = with_netem(ends, "loss 5%", |ends| flood(ends, &form, 400).map(drop))?;
+        let dropped = with_netem(ends, "loss 5%", |ends| flood(&mut ends.kernel, &form, 400).map(drop))?;
         let kernel = ends.kernel.counters(&form)?;
         let ours = ends.ours.stats(&form)?;
         let arrived = ours.rx_packets + ours.rx_errors;
@@ -188,8 +216,8 @@ fn lost_packets(ends: &mut Ends) -> anyhow::Result<String> {
 fn lost_packets_with_timeout(ends: &mut Ends) -> anyhow::Result<String> {
     let form = Form { seq: Seq::Both, ..Form::plain(205, Carrier::Udp4) };
     with_session(ends, &form, |ends| {
-        set(ends, &form, "reorder_timeout 50")?;
-        let dropped = with_netem(ends, "loss 5%", |ends| flood(ends, &form, 400).map(drop))?;
+        set(&ends.ours, &form, "reorder_timeout 50")?;
+        let dropped = with_netem(ends, "loss 5%", |ends| flood(&mut ends.kernel, &form, 400).map(drop))?;
         let kernel = ends.kernel.counters(&form)?;
         let ours = ends.ours.stats(&form)?;
         let (sent, taken, given_up) = (kernel.tx_packets, ours.rx_packets, ours.rx_seq_discards);
@@ -203,10 +231,10 @@ fn lost_packets_with_timeout(ends: &mut Ends) -> anyhow::Result<String> {
 fn reordered_packets(ends: &mut Ends) -> anyhow::Result<String> {
     let form = Form { seq: Seq::Both, ..Form::plain(206, Carrier::Ip4) };
     with_session(ends, &form, |ends| {
-        set(ends, &form, "reorder_timeout 200")?;
+        set(&ends.ours, &form, "reorder_timeout 200")?;
         let mut unanswered = 0;
         with_netem(ends, "delay 10ms reorder 30%", |ends| {
-            unanswered = flood(ends, &form, 300)?;
+            unanswered = flood(&mut ends.kernel, &form, 300)?;
             stream::echo(&mut ends.kernel, form.ipv4(End::Ours).into(), 1 << 20).context("TCP")
         })?;
         let ours = ends.ours.stats(&form)?;
@@ -217,16 +245,16 @@ fn reordered_packets(ends: &mut Ends) -> anyhow::Result<String> {
     })
 }
 
-fn set(ends: &Ends, form: &Form, words: &str) -> anyhow::Result<()> {
+fn set(ours: &Ours, form: &Form, words: &str) -> anyhow::Result<()> {
     let ids = (form.tunnel.id(End::Ours), form.session_id(End::Ours));
-    ends.ours.l2tp(&format!("set session tunnel_id {} session_id {} {words}", ids.0, ids.1)).map(drop)
+    ours.l2tp(&format!("set session tunnel_id {} session_id {} {words}", ids.0, ids.1)).map(drop)
 }
 
 fn kernel_follows(ends: &mut Ends) -> anyhow::Result<String> {
     let form = Form::plain(207, Carrier::Udp4);
     with_session(ends, &form, |ends| {
         for seq in ["send", "none", "send"] {
-            set(ends, &form, &format!("lns_mode on seq {seq}"))?;
+            set(&ends.ours, &form, &format!("lns_mode on seq {seq}"))?;
             // A request may meet a kernel that does not number its answers yet.
             ours::sh(&format!("ping -q -c 3 -i 0.05 -W 1 {} || true", form.ipv4(End::Kernel)))?;
             let sends = ends.kernel.sends_numbers(&form)?;
@@ -239,23 +267,21 @@ fn kernel_follows(ends: &mut Ends) -> anyhow::Result<String> {
 fn changes_under_traffic(ends: &mut Ends) -> anyhow::Result<String> {
     let form = Form { seq: Seq::Both, ..Form::plain(208, Carrier::Udp4) };
     with_session(ends, &form, |ends| {
-        let ids = (form.tunnel.id(End::Ours), form.session_id(End::Ours));
         let (our_end, kernel) = (&ends.ours, &mut ends.kernel);
-        let address = form.ipv4(End::Ours).into();
-        let (traffic, changes) = std::thread::scope(|scope| {
-            let traffic = scope.spawn(|| stream::echo(kernel, address, 64 << 20));
+        let (unanswered, changes) = std::thread::scope(|scope| {
+            let traffic = scope.spawn(|| flood(kernel, &form, 1000));
             let mut changes = 0;
             let mut words = ["reorder_timeout 100", "lns_mode on", "reorder_timeout 0", "lns_mode off"]
                 .into_iter()
                 .cycle();
             while let (false, Some(words)) = (traffic.is_finished(), words.next()) {
-                let set = format!("set session tunnel_id {} session_id {} {words}", ids.0, ids.1);
-                changes += u32::from(our_end.l2tp(&set).is_ok());
+                changes += u32::from(set(our_end, &form, words).is_ok());
             }
             (traffic.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), changes)
         });
-        traffic.context("TCP")?;
+        let unanswered = unanswered?;
         let (ours, kernel) = settle(ends, &form, Counters::arrived_at)?;
+        ensure!(unanswered == 0, "{unanswered} pings got no answer; ours {ours}, the kernel's {kernel}");
         Ok(format!(", {changes} changes, {} frames in, {} out", ours.rx_packets, kernel.rx_packets))
     })
 }

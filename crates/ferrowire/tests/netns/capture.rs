@@ -104,6 +104,8 @@ impl Recording {
         tshark.arg("-n").arg("-r").arg(file(&self.directory));
         let cookie = ["None", "4 Byte Cookie", "8 Byte Cookie"][reading.cookie / 4];
         let sublayer = if reading.sublayer { "Default L2-Specific" } else { "None" };
+        // The streams within are noise, on ports that may be those of a protocol.
+        tshark.args(["-d", "tcp.port==1-65535,data"]);
         tshark.args(["-d", UDP_PORTS, "-d", "l2tp.pw_type==0,eth", "-o", "udp.check_checksum:TRUE"]);
         tshark.arg("-o").arg(format!("l2tp.cookie_size:{cookie}"));
         tshark.arg("-o").arg(format!("l2tp.l2_specific:{sublayer}"));

@@ -30,8 +30,8 @@ fn survives(pester: impl FnOnce(&Pair)) {
     let (descriptors, resident) = (pair.a.daemon().descriptors(), pair.a.daemon().resident_kib());
     pester(&pair);
     pair.a.ping(&inner4(1, 2), 56);
-    assert!(pair.a.l2tp("show session").contains("interface name: pw1"));
     wait::until("the daemon has hung up", || pair.a.daemon().descriptors() == descriptors);
+    assert!(pair.a.l2tp("show session").contains("interface name: pw1"));
     let now = pair.a.daemon().resident_kib();
     assert!(now < resident + GROWTH_KIB, "{resident} KiB grew to {now} KiB");
     let ticks = pair.a.daemon().processor_ticks();

@@ -158,14 +158,14 @@ fn check_wire(form: Form, session: &Session, reading: Reading, frames: &[Decoded
             continue;
         }
         let of_session: Vec<_> = frames.iter().filter(|frame| frame.session() == Some(id)).collect();
-        assert!(of_session.len() > 10, "{form:?} {variant:?}: {} packets to {id:#x}", of_session.len());
         for frame in &of_session {
             assert!(frame.is_well_formed(), "{form:?} {variant:?}: {frame:?}");
             assert_eq!(frame.cookie(), cookie, "{form:?} {variant:?}");
             assert_eq!(frame.sequence().is_some(), numbered, "{form:?} {variant:?}");
         }
         let count = |protocol| of_session.iter().filter(|frame| frame.carries(protocol)).count();
-        assert!(count("icmp") >= 2 && count("icmpv6") >= 2 && count("tcp") >= 2, "{form:?} {variant:?}");
+        let counts = ["icmp", "icmpv6", "tcp"].map(count);
+        assert!(counts.iter().all(|count| *count >= 2), "{form:?} {variant:?}: {counts:?} to {id:#x}");
         check_numbers(&of_session);
         check_largest(form, session, &of_session);
     }

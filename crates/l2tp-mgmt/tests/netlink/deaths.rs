@@ -33,7 +33,7 @@ fn deaths(lab: &mut Lab) -> Vec<Heard> {
         heard.push(match message.payload[0] {
             L2TP_CMD_SESSION_DELETE => Heard::Session(SessionMessage::parse(&message).unwrap().1),
             L2TP_CMD_TUNNEL_DELETE => Heard::Tunnel(TunnelMessage::parse(&message).unwrap().1),
-            other => panic!("command {other}"),
+            other => unreachable!("command {other}"),
         });
     });
     heard
