@@ -187,7 +187,7 @@ fn with_netem(
 /// Pings from the kernel's end and returns how many got no answer.
 fn flood(kernel: &mut Kernel, form: &Form, count: u64) -> anyhow::Result<u64> {
     let address = form.ipv4(End::Ours);
-    let text = kernel.sh(&format!("ping -q -c {count} -i 0.003 -W 1 {address} || true"))?;
+    let text = kernel.sh(&format!("ping -q -c {count} -i 0.003 -W 3 {address} || true"))?;
     let received = text.split_once(" transmitted, ").and_then(|(_, rest)| rest.split(' ').next());
     let received: u64 = received.and_then(|word| word.parse().ok()).with_context(|| text.clone())?;
     Ok(count - received)

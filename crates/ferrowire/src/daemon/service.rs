@@ -18,6 +18,10 @@ use crate::door::NAME;
 
 /// Callers that may be connected at the same time.
 const CALLERS_MAX: usize = 256;
+/// Callers let in between two looks at what the others want.
+const ACCEPTED_AT_A_TIME: usize = 64;
+/// Events taken at once: everybody's.
+const EVENTS: usize = 2 * CALLERS_MAX;
 
 const SIGNALS: u64 = 0;
 const LISTENER: u64 = 1;
@@ -56,9 +60,10 @@ impl Service {
 
     /// Serves until told to end.
     pub(super) fn run(&mut self) -> anyhow::Result<()> {
-        let mut events = Events::with_capacity(64);
+        let mut events = Events::with_capacity(EVENTS);
         loop {
             self.poller.wait(&mut events, None).context("cannot wait for requests")?;
+            let mut knocked = false;
             for event in events.iter() {
                 match event.token {
                     SIGNALS => {
@@ -66,10 +71,14 @@ impl Service {
                             return Ok(());
                         }
                     }
-                    LISTENER => self.accept(),
+                    LISTENER => knocked = true,
                     ALARM => self.bury_lost_devices(),
                     _ => self.serve(event),
                 }
+            }
+            // Those who have hung up have left by now.
+            if knocked {
+                self.accept();
             }
         }
     }
@@ -91,19 +100,25 @@ impl Service {
         self.signals.read().map(ending)
     }
 
+    /// Lets some callers in. Fewer at a time than events are served, so that those who hang up at once leave as fast as
+    /// they come.
     fn accept(&mut self) {
-        // Without a free descriptor the caller stays in the queue until another leaves.
-        while let Ok(Some(stream)) = self.listener.accept() {
-            if self.callers.len() < CALLERS_MAX {
-                self.admit(stream);
-            }
+        for _ in 0..ACCEPTED_AT_A_TIME {
+            // Without a free descriptor the caller stays in the queue until another leaves.
+            let Ok(Some(stream)) = self.listener.accept() else { return };
+            self.admit(stream);
         }
     }
 
+    /// Takes a caller on, if there is room; otherwise it sees the connection closed. Callers without privilege, who can only
+    /// look things up, leave half of the room to those with.
     fn admit(&mut self, stream: DoorStream) {
+        let privileged = caller_may_administer(stream.as_fd(), &self.netns).unwrap_or(false);
+        if self.callers.len() >= if privileged { CALLERS_MAX } else { CALLERS_MAX / 2 } {
+            return;
+        }
         let port = self.next_caller;
         self.next_caller = port.checked_add(1).unwrap_or(FIRST_CALLER);
-        let privileged = caller_may_administer(stream.as_fd(), &self.netns).unwrap_or(false);
         if self.poller.add(&stream, u64::from(port), Interest::Read).is_ok() {
             self.callers.insert(port, Caller::new(stream, port, privileged));
         }
