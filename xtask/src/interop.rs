@@ -101,6 +101,7 @@ pub(crate) fn kernel(words: &[&str]) -> anyhow::Result<()> {
     clean_up(&mut ends)?;
     result?;
     say(&format!("{} passed, {} failed", tally.passed, tally.failed));
+    ensure!(tally.passed + tally.failed > 0, "no form and no scene has {:?} in its row", args.only);
     ensure!(tally.failed == 0, "{} checks failed", tally.failed);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `ferrowire doctor`: what the host has and lacks, and for each lack the one command that mends it.
 //!
-//! Every check is a [`Check`]; text and JSON are made of the same values. What can be tried is tried, in a namespace
+//! Every check is a `Check`; text and JSON are made of the same values. What can be tried is tried, in a namespace
 //! that is gone at once; nothing of the host is changed, and no kernel module is asked for but `tun`, by opening
 //! /dev/net/tun.
 

@@ -2,7 +2,7 @@
 //!
 //! A script that calls or reads `ip l2tp` works with the name exchanged. Three faults of iproute2 6.1 are mended:
 //! `show` with ids lists what they name and not everything; a session shows neither the cookies nor the reorder timeout
-//! of the one before it. Nothing here does input or output but through [`Door`] and the writers given to [`run`].
+//! of the one before it. Nothing here does input or output but through [`Door`] and the writers given to [`run()`].
 
 mod address;
 mod args;
