@@ -5,6 +5,7 @@ use l2tp_wire::{Cookie, ppp, v2, v3};
 
 use crate::config::{L2specType, PwType};
 use crate::session::{Session, SessionKey};
+use crate::stats::count_sent;
 use crate::{Engine, TunnelKey};
 
 /// The longest header in front of a frame, in bytes: v3 over UDP with everything, and PPP's address and control.
@@ -122,9 +123,9 @@ impl<S: Clone, D> Engine<S, D> {
     /// Counts what became of the frames of a [`Transmit`].
     pub fn finish_tx(&mut self, key: SessionKey, sent: &Sent) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
-        session.stats.sent(sent);
+        count_sent(&mut session.stats, sent);
         if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
-            tunnel.stats.sent(sent);
+            count_sent(&mut tunnel.stats, sent);
         }
     }
 }

@@ -26,10 +26,10 @@ pub(crate) fn drop_reasons() -> Result<Page> {
 
 /// Counters of tunnels, sessions and the namespace.
 pub(crate) fn counters() -> Result<Page> {
-    let stats = fields(&read("crates/l2tp-core/src/stats.rs")?, "Stats");
+    let stats = fields(&read("crates/l2tp-abi/src/genl/l2tp.rs")?, "Stats");
     let engine = fields(&read("crates/l2tp-core/src/engine/mod.rs")?, "Counters");
     if stats.is_empty() || engine.is_empty() {
-        bail!("stats.rs or engine/mod.rs is no longer read rightly: mend xtask/src/docs/counters.rs");
+        bail!("genl/l2tp.rs or engine/mod.rs is no longer read rightly: mend xtask/src/docs/counters.rs");
     }
     let body = format!(
         "## Of a tunnel and of a session\n\n\

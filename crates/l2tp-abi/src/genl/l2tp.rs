@@ -75,7 +75,8 @@ pub struct SessionMessage {
     pub stats: Stats,
 }
 
-/// The counters nested in `L2TP_ATTR_STATS`. Bytes are those of the L2TP packet with its header.
+/// The ten counters nested in `L2TP_ATTR_STATS`, of a tunnel or a session. Bytes are those of the L2TP packet from its first
+/// header byte, without UDP and IP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Packets sent.
@@ -84,18 +85,18 @@ pub struct Stats {
     pub tx_bytes: u64,
     /// Packets that could not be sent.
     pub tx_errors: u64,
-    /// Packets taken.
+    /// Packets taken, delivered to the pseudowire.
     pub rx_packets: u64,
-    /// Bytes taken.
+    /// Bytes of them.
     pub rx_bytes: u64,
-    /// Packets dropped for their sequence number.
+    /// Dropped: no number where one is required, one out of order, or waited too long.
     pub rx_seq_discards: u64,
-    /// Packets that arrived ahead of a later one.
+    /// Arrived before a packet with a later number left the reorder queue.
     pub rx_oos_packets: u64,
-    /// Packets dropped for any reason.
+    /// Dropped by the session for any reason.
     pub rx_errors: u64,
-    /// Packets dropped for a wrong cookie.
+    /// Dropped: wrong cookie.
     pub rx_cookie_discards: u64,
-    /// Packets too short or of the wrong version.
+    /// Too short for the session's header, or of the wrong version (tunnels only).
     pub rx_invalid: u64,
 }

@@ -5,6 +5,7 @@ use crate::Engine;
 use crate::config::PwType;
 use crate::drop_reason::DropReason;
 use crate::session::{Session, SessionKey};
+use crate::stats::count_received;
 use crate::time::Instant;
 
 /// The shortest Ethernet frame: a header.
@@ -111,12 +112,12 @@ impl<S: Clone, D> Engine<S, D> {
         out: &mut impl Deliver<D>,
     ) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
-        session.stats.received(packet_len);
+        count_received(&mut session.stats, packet_len);
         if let Some(ns) = ns {
             session.rx_seq.advance(ns, session.ns_max());
         }
         if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
-            tunnel.stats.received(packet_len);
+            count_received(&mut tunnel.stats, packet_len);
         }
         let len = match &frame {
             Frame::Packet(range) => range.len(),

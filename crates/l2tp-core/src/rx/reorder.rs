@@ -87,7 +87,7 @@ impl ReorderQueue {
         packet
     }
 
-    /// When the queue must be looked at next: the earliest deadline. A later arrival may stand in front.
+    /// When the queue must be looked at next: its head's deadline. A later arrival that stands in front brings a later one.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.held.front().map(|packet| packet.expires)
     }

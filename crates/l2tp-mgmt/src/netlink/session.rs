@@ -1,7 +1,6 @@
 //! The commands about sessions.
 
 use super::dispatch::L2tpAttributes;
-use super::tunnel::describe_stats;
 use super::{ReplySink, Server};
 use alloc::string::String;
 use core::time::Duration;
@@ -91,7 +90,7 @@ pub(super) fn describe_session<D>(session: &Session<D>) -> SessionMessage {
         lns_mode: config.lns_mode,
         using_ipsec: false,
         recv_timeout: u64::try_from(config.reorder_timeout.as_millis()).unwrap_or(u64::MAX),
-        stats: describe_stats(&session.stats),
+        stats: session.stats,
     }
 }
 

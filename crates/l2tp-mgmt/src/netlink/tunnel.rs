@@ -69,11 +69,7 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
 }
 
 /// A tunnel as replies, dumps and notifications show it: its socket as it is now.
-pub(super) fn describe_tunnel(
-    config: &TunnelConfig,
-    stats: &l2tp_core::stats::Stats,
-    endpoints: &Endpoints,
-) -> TunnelMessage {
+pub(super) fn describe_tunnel(config: &TunnelConfig, stats: &Stats, endpoints: &Endpoints) -> TunnelMessage {
     let is_udp = config.encap == Encap::Udp;
     let is_udp6 = is_udp && endpoints.local.is_ipv6();
     TunnelMessage {
@@ -81,29 +77,13 @@ pub(super) fn describe_tunnel(
         conn_id: config.tunnel_id,
         peer_conn_id: config.peer_tunnel_id,
         encap_type: config.encap.number(),
-        stats: describe_stats(stats),
+        stats: *stats,
         local: endpoints.local.ip(),
         peer: endpoints.peer.ip(),
         ports: is_udp.then(|| (endpoints.local.port(), endpoints.peer.port())),
         udp_csum: (is_udp && !is_udp6).then_some(endpoints.udp_csum),
         udp_zero_csum6_tx: is_udp6 && endpoints.zero_csum6_tx,
         udp_zero_csum6_rx: is_udp6 && endpoints.zero_csum6_rx,
-    }
-}
-
-/// The engine's counters under their names on the wire.
-pub(super) const fn describe_stats(stats: &l2tp_core::stats::Stats) -> Stats {
-    Stats {
-        tx_packets: stats.tx_packets,
-        tx_bytes: stats.tx_bytes,
-        tx_errors: stats.tx_errors,
-        rx_packets: stats.rx_packets,
-        rx_bytes: stats.rx_bytes,
-        rx_seq_discards: stats.rx_seq_discards,
-        rx_oos_packets: stats.rx_oos_packets,
-        rx_errors: stats.rx_errors,
-        rx_cookie_discards: stats.rx_cookie_discards,
-        rx_invalid: stats.rx_invalid,
     }
 }
 
