@@ -2,6 +2,7 @@
 
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ctrl::{FamilyMessage, GETFAMILY_POLICY, GETPOLICY_POLICY};
+use l2tp_abi::genl::ferrowire;
 use l2tp_abi::genl::l2tp::{POLICY, SessionMessage, TunnelMessage};
 use l2tp_abi::genl::{GENL_HDRLEN, GenlHeader};
 use l2tp_abi::nl::{
@@ -48,6 +49,7 @@ fn as_request(message: &Message<'_>) {
         check_policy(&POLICY, message, strictness);
         check_policy(&GETFAMILY_POLICY, message, strictness);
         check_policy(&GETPOLICY_POLICY, message, strictness);
+        check_policy(&ferrowire::POLICY, message, strictness);
     }
     let mut out = Vec::new();
     let options = AckOptions { cap_ack: false, ext_ack: true };
@@ -92,5 +94,17 @@ fn as_reply(message: &Message<'_>) {
         family.emit(&mut out, message.header);
         let again = Messages::new(&out).next().and_then(|message| FamilyMessage::parse(&message));
         assert_eq!(again.map(|family| family.name), Some(family.name));
+    }
+    out.clear();
+    if let Some((name, value)) = ferrowire::parse_counter(message) {
+        ferrowire::emit_counter(&mut out, message.header, &name, value);
+        let again = Messages::new(&out).next().and_then(|message| ferrowire::parse_counter(&message));
+        assert_eq!(again, Some((name, value)));
+    }
+    out.clear();
+    if let Some(text) = ferrowire::parse_text(message) {
+        ferrowire::emit_text(&mut out, message.header, ferrowire::FERROWIRE_CMD_DEBUG_TUNNELS, &text);
+        let again = Messages::new(&out).next().and_then(|message| ferrowire::parse_text(&message));
+        assert_eq!(again, Some(text));
     }
 }

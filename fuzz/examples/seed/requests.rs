@@ -4,12 +4,13 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ferrowire_fuzz::Input;
 use l2tp_abi::genl::ctrl::{dump_families, dump_policy, get_family};
+use l2tp_abi::genl::ferrowire;
 use l2tp_abi::genl::l2tp::{
     L2TP_ENCAPTYPE_IP, L2TP_ENCAPTYPE_UDP, L2TP_PWTYPE_ETH, L2TP_PWTYPE_PPP, Request, SessionCreate,
     SessionKey, SessionModify, TunnelCreate, TunnelSocket,
 };
-use l2tp_abi::nl::{NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK};
-use l2tp_mgmt::netlink::{L2TP_FAMILY_ID, L2TP_GROUP_ID};
+use l2tp_abi::nl::{Header, NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NLM_F_MULTI};
+use l2tp_mgmt::netlink::{FERROWIRE_FAMILY_ID, L2TP_FAMILY_ID, L2TP_GROUP_ID};
 use serde_json::Value;
 
 use crate::{Corpus, json, unhex};
@@ -47,6 +48,18 @@ pub(crate) fn netlink() {
             add_hex(&mut corpus, &format!("{name}-{index}"), reply);
         }
     }
+    ferrowire_family(&mut corpus);
+}
+
+/// The family of our own: nothing is recorded of it.
+fn ferrowire_family(corpus: &mut Corpus) {
+    let header = Header { kind: FERROWIRE_FAMILY_ID, flags: NLM_F_MULTI, seq: 1, port: 2 };
+    let (mut counter, mut text) = (Vec::new(), Vec::new());
+    ferrowire::emit_counter(&mut counter, header, "delivered", 7);
+    ferrowire::emit_text(&mut text, header, ferrowire::FERROWIRE_CMD_DEBUG_TUNNELS, "TUNNEL 1 peer 2\n");
+    corpus.add("ferrowire-counter", &counter);
+    corpus.add("ferrowire-text", &text);
+    corpus.add("ferrowire-join", &ferrowire::Request::Join(8).emit(FERROWIRE_FAMILY_ID, 3));
 }
 
 fn add_hex(corpus: &mut Corpus, name: &str, hex: &Value) {
