@@ -107,7 +107,13 @@ impl Lab {
     }
 
     fn server<'a>(&'a mut self, who: usize, replies: &'a mut Answers) -> Server<'a, SimHost, Answers> {
-        Server { engine: &mut self.engine, host: &mut self.host, client: &mut self.clients[who], replies }
+        Server {
+            engine: &mut self.engine,
+            host: &mut self.host,
+            client: &mut self.clients[who],
+            replies,
+            descriptor: None,
+        }
     }
 
     /// The tables agree with one another and with what was opened.

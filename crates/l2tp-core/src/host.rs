@@ -15,12 +15,21 @@ pub trait Host {
     type Socket: Clone;
     /// A session's network device.
     type Device: Clone;
+    /// A program's socket, handed over with its request.
+    type Descriptor;
 
-    /// Opens (or adopts) the socket of a new tunnel.
+    /// Opens the socket of a new tunnel, or adopts the `descriptor` of [`crate::SocketConfig::Descriptor`]: what the
+    /// program has open at that number, if anything.
     ///
     /// # Errors
-    /// What `bind` or `connect` answered.
-    fn open_socket(&mut self, key: TunnelKey, config: &TunnelConfig) -> Result<Self::Socket, Errno>;
+    /// What `bind` or `connect` answered. For a descriptor: `EBADF` where there is none, `ENOTSOCK`, `EINVAL` for a socket
+    /// of another network namespace, `EPROTONOSUPPORT` for one of another kind, `EBUSY` for one that carries a tunnel.
+    fn open_socket(
+        &mut self,
+        key: TunnelKey,
+        config: &TunnelConfig,
+        descriptor: Option<Self::Descriptor>,
+    ) -> Result<Self::Socket, Errno>;
 
     /// Gives up the socket of a tunnel that is gone.
     fn close_socket(&mut self, key: TunnelKey, socket: Self::Socket);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use l2tp_abi::errno::Errno;
@@ -103,8 +104,14 @@ impl SystemHost {
 impl Host for SystemHost {
     type Socket = Arc<TunnelSocket>;
     type Device = Arc<Device>;
+    type Descriptor = OwnedFd;
 
-    fn open_socket(&mut self, key: TunnelKey, config: &TunnelConfig) -> Result<Self::Socket, Errno> {
+    fn open_socket(
+        &mut self,
+        key: TunnelKey,
+        config: &TunnelConfig,
+        _descriptor: Option<OwnedFd>,
+    ) -> Result<Self::Socket, Errno> {
         let SocketConfig::Addresses { local, peer, sport, dport, udp_csum, zero_csum6_tx, zero_csum6_rx } =
             config.socket
         else {

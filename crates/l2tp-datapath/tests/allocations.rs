@@ -63,7 +63,7 @@ impl End {
         let (datapath, host) = (&self.datapath, &mut self.host);
         let made = self.netns.within(|| {
             let mut engine = datapath.engine();
-            engine.create_tunnel(host, tunnel).unwrap();
+            engine.create_tunnel(host, tunnel, None).unwrap();
             engine.create_session(host, ours, session).unwrap();
             drop(engine);
             set_up(

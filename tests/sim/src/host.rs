@@ -1,6 +1,7 @@
 //! A host of values.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use l2tp_abi::errno::Errno;
@@ -53,8 +54,14 @@ impl SimHost {
 impl Host for SimHost {
     type Socket = SimSocket;
     type Device = SimDevice;
+    type Descriptor = Infallible;
 
-    fn open_socket(&mut self, _: TunnelKey, config: &TunnelConfig) -> Result<SimSocket, Errno> {
+    fn open_socket(
+        &mut self,
+        _: TunnelKey,
+        config: &TunnelConfig,
+        _: Option<Infallible>,
+    ) -> Result<SimSocket, Errno> {
         let endpoints = endpoints(&config.socket);
         let port = endpoints.local.port();
         if config.encap == Encap::Udp && port != 0 && !self.ports.insert(port) {

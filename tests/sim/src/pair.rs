@@ -75,7 +75,7 @@ impl Side {
             zero_csum6_rx: false,
         };
         let tunnel = TunnelConfig { version, tunnel_id: ids.0, peer_tunnel_id: ids.1, encap, socket };
-        let tunnel = engine.create_tunnel(&mut host, tunnel).unwrap_or_else(|e| unreachable!("{e}"));
+        let tunnel = engine.create_tunnel(&mut host, tunnel, None).unwrap_or_else(|e| unreachable!("{e}"));
         let session = engine.create_session(&mut host, ids.0, config).unwrap_or_else(|e| unreachable!("{e}"));
         Self { host, engine, tunnel, session, arrived: Vec::new(), encap }
     }

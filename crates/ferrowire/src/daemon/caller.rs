@@ -15,6 +15,8 @@ const OUTBOX_BYTES: usize = 1 << 20;
 
 /// A connected program: what it asked, and what waits for it.
 pub(super) struct Caller {
+    /// Its place among the callers. Its port id may be another program's, for which it asks.
+    number: u32,
     stream: DoorStream,
     client: Client,
     outbox: Outbox,
@@ -105,19 +107,19 @@ impl Outbox {
 }
 
 impl Caller {
-    pub(super) fn new(stream: DoorStream, port: u32, privileged: bool) -> Self {
-        let mut client = Client::new(port, privileged);
+    pub(super) fn new(stream: DoorStream, number: u32, privileged: bool) -> Self {
+        let mut client = Client::new(number, privileged);
         // Whoever comes through this door reads why a request was refused. The option exists: it cannot fail.
         let _: Result<(), _> = client.set_option(NETLINK_EXT_ACK, 1);
-        Self { stream, client, outbox: Outbox::default() }
+        Self { number, stream, client, outbox: Outbox::default() }
     }
 
     pub(super) fn stream(&self) -> &DoorStream {
         &self.stream
     }
 
-    pub(super) fn port(&self) -> u32 {
-        self.client.port()
+    pub(super) fn number(&self) -> u32 {
+        self.number
     }
 
     /// A program that does not read its answers is not asked for more requests.
@@ -148,9 +150,9 @@ impl Caller {
         if self.outbox.flush(&self.stream, self.client.port()).is_err() {
             return false;
         }
-        let mut datagram = None;
+        let (mut datagram, mut descriptors) = (None, Vec::new());
         if event.readable && self.outbox.datagrams.is_empty() {
-            match self.stream.recv(buffer, &mut Vec::new()) {
+            match self.stream.recv(buffer, &mut descriptors) {
                 Ok(0) => return false,
                 Ok(length) => datagram = buffer.get(..length),
                 Err(error) if is_passing(&error) => {}
@@ -158,7 +160,8 @@ impl Caller {
             }
         }
         let replies = &mut Replies { outbox: &mut self.outbox, heard, losses };
-        let mut server = Server { engine, host, client: &mut self.client, replies };
+        let descriptor = descriptors.into_iter().next();
+        let mut server = Server { engine, host, client: &mut self.client, replies, descriptor };
         if let Some(datagram) = datagram {
             server.handle_datagram(datagram);
         }
@@ -179,7 +182,7 @@ impl Caller {
                 return Ok(());
             }
             let replies = &mut Replies { outbox: &mut self.outbox, heard, losses };
-            Server { engine, host, client: &mut self.client, replies }.continue_dump();
+            Server { engine, host, client: &mut self.client, replies, descriptor: None }.continue_dump();
         }
     }
 }

@@ -139,7 +139,7 @@ impl Service {
             goes_on
         };
         if goes_on && self.poller.modify(caller.stream(), event.token, caller.interest()).is_ok() {
-            self.callers.insert(caller.port(), caller);
+            self.callers.insert(caller.number(), caller);
         }
         self.tell(&heard);
     }

@@ -7,6 +7,7 @@
 //! | [`FERROWIRE_CMD_DEBUG_TUNNELS`] | dump | | messages with TEXT, to be joined: debugfs `l2tp/tunnels` |
 //! | [`FERROWIRE_CMD_DEBUG_PPPOL2TP`] | dump | | the same: `/proc/net/pppol2tp` |
 //! | [`FERROWIRE_CMD_JOIN`], [`FERROWIRE_CMD_LEAVE`] | do | GROUP | |
+//! | [`FERROWIRE_CMD_ACT`] | do | PORT, PRIVILEGED, OPTIONS | |
 //!
 //! All of them ask for `CAP_NET_ADMIN`, as the l2tp family does. The group [`DEATHS_GROUP`] hears of tunnels and sessions
 //! that died without a command of their own, in the l2tp family's messages `L2TP_CMD_TUNNEL_DELETE` and
@@ -38,6 +39,9 @@ pub const FERROWIRE_CMD_DEBUG_PPPOL2TP: u8 = 3;
 pub const FERROWIRE_CMD_JOIN: u8 = 4;
 /// Command: the caller's socket leaves a multicast group (`NETLINK_DROP_MEMBERSHIP`).
 pub const FERROWIRE_CMD_LEAVE: u8 = 5;
+/// Command: from here on the caller asks for another program, with that one's port id, privilege and options. What is not
+/// given stays as it is. Nobody gains a privilege by it: one who has none cannot act as one who has.
+pub const FERROWIRE_CMD_ACT: u8 = 6;
 
 /// Attribute: text, the name of a counter.
 pub const FERROWIRE_ATTR_NAME: u16 = 1;
@@ -47,8 +51,19 @@ pub const FERROWIRE_ATTR_VALUE: u16 = 2;
 pub const FERROWIRE_ATTR_TEXT: u16 = 3;
 /// Attribute: u32, the id of a multicast group.
 pub const FERROWIRE_ATTR_GROUP: u16 = 4;
+/// Attribute: u32, the port id (`nl_pid`) that answers carry.
+pub const FERROWIRE_ATTR_PORT: u16 = 5;
+/// Attribute: u8, whether the program has `CAP_NET_ADMIN` over the network namespace.
+pub const FERROWIRE_ATTR_PRIVILEGED: u16 = 6;
+/// Attribute: u32, bits: [`ACT_EXT_ACK`], [`ACT_CAP_ACK`].
+pub const FERROWIRE_ATTR_OPTIONS: u16 = 7;
 /// The highest attribute type.
-pub const FERROWIRE_ATTR_MAX: u16 = 4;
+pub const FERROWIRE_ATTR_MAX: u16 = 7;
+
+/// Bit of [`FERROWIRE_ATTR_OPTIONS`]: the program's socket has `NETLINK_EXT_ACK`.
+pub const ACT_EXT_ACK: u32 = 1;
+/// Bit of [`FERROWIRE_ATTR_OPTIONS`]: the program's socket has `NETLINK_CAP_ACK`.
+pub const ACT_CAP_ACK: u32 = 2;
 
 /// Flags of a command that is a dump.
 const DUMPS: u32 = GENL_CMD_CAP_DUMP | GENL_CMD_CAP_HASPOL | GENL_UNS_ADMIN_PERM;
@@ -56,17 +71,22 @@ const DUMPS: u32 = GENL_CMD_CAP_DUMP | GENL_CMD_CAP_HASPOL | GENL_UNS_ADMIN_PERM
 const DOES: u32 = GENL_CMD_CAP_DO | GENL_CMD_CAP_HASPOL | GENL_UNS_ADMIN_PERM;
 
 /// The family's commands as the controller lists them.
-pub const OPERATIONS: [Operation; 5] = [
+pub const OPERATIONS: [Operation; 6] = [
     Operation { cmd: FERROWIRE_CMD_STATS, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_DEBUG_TUNNELS, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_DEBUG_PPPOL2TP, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_JOIN, flags: DOES },
     Operation { cmd: FERROWIRE_CMD_LEAVE, flags: DOES },
+    Operation { cmd: FERROWIRE_CMD_ACT, flags: DOES },
 ];
 
 /// What requests may carry: the other attributes are of answers.
-pub const POLICY: Policy<{ FERROWIRE_ATTR_MAX as usize + 1 }> =
-    Policy::new(&[(FERROWIRE_ATTR_GROUP, Rule::U32)]);
+pub const POLICY: Policy<{ FERROWIRE_ATTR_MAX as usize + 1 }> = Policy::new(&[
+    (FERROWIRE_ATTR_GROUP, Rule::U32),
+    (FERROWIRE_ATTR_PORT, Rule::U32),
+    (FERROWIRE_ATTR_PRIVILEGED, Rule::U8),
+    (FERROWIRE_ATTR_OPTIONS, Rule::U32),
+]);
 
 /// A request of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,24 +101,45 @@ pub enum Request {
     Join(u32),
     /// [`FERROWIRE_CMD_LEAVE`] a group, by its id.
     Leave(u32),
+    /// [`FERROWIRE_CMD_ACT`] as this program.
+    Act(Actor),
+}
+
+/// The netlink socket of a program for which somebody else asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Its port id.
+    pub port: u32,
+    /// Whether it may administer the network namespace.
+    pub privileged: bool,
+    /// Its options: [`ACT_EXT_ACK`], [`ACT_CAP_ACK`].
+    pub options: u32,
 }
 
 impl Request {
-    /// The request as a message to the family with id `family`, to be acknowledged.
+    /// The request as a message to the family with id `family`, to be acknowledged; but not [`Self::Act`], which goes
+    /// before another's requests and is answered only when it is refused.
     #[must_use]
     pub fn emit(self, family: u16, seq: u32) -> Vec<u8> {
-        let (cmd, form, group) = match self {
-            Self::Stats => (FERROWIRE_CMD_STATS, NLM_F_DUMP, None),
-            Self::DebugTunnels => (FERROWIRE_CMD_DEBUG_TUNNELS, NLM_F_DUMP, None),
-            Self::DebugPppol2tp => (FERROWIRE_CMD_DEBUG_PPPOL2TP, NLM_F_DUMP, None),
-            Self::Join(group) => (FERROWIRE_CMD_JOIN, NLM_F_ACK, Some(group)),
-            Self::Leave(group) => (FERROWIRE_CMD_LEAVE, NLM_F_ACK, Some(group)),
+        let (cmd, form) = match self {
+            Self::Stats => (FERROWIRE_CMD_STATS, NLM_F_DUMP),
+            Self::DebugTunnels => (FERROWIRE_CMD_DEBUG_TUNNELS, NLM_F_DUMP),
+            Self::DebugPppol2tp => (FERROWIRE_CMD_DEBUG_PPPOL2TP, NLM_F_DUMP),
+            Self::Join(_) => (FERROWIRE_CMD_JOIN, NLM_F_ACK),
+            Self::Leave(_) => (FERROWIRE_CMD_LEAVE, NLM_F_ACK),
+            Self::Act(_) => (FERROWIRE_CMD_ACT, 0),
         };
         let mut out = Vec::new();
         let header = Header { kind: family, flags: NLM_F_REQUEST | form, seq, port: 0 };
         let mut message = genl(cmd).begin(&mut out, header);
-        if let Some(group) = group {
-            message.u32(FERROWIRE_ATTR_GROUP, group);
+        match self {
+            Self::Join(group) | Self::Leave(group) => _ = message.u32(FERROWIRE_ATTR_GROUP, group),
+            Self::Act(Actor { port, privileged, options }) => {
+                message.u32(FERROWIRE_ATTR_PORT, port);
+                message.u8(FERROWIRE_ATTR_PRIVILEGED, privileged.into());
+                message.u32(FERROWIRE_ATTR_OPTIONS, options);
+            }
+            Self::Stats | Self::DebugTunnels | Self::DebugPppol2tp => {}
         }
         message.finish();
         out

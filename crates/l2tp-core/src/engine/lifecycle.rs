@@ -24,7 +24,7 @@ use super::deaths::Death;
 use super::ids::SessionId;
 
 impl<S: Clone, D: Clone> Engine<S, D> {
-    /// Makes a tunnel (`L2TP_CMD_TUNNEL_CREATE`).
+    /// Makes a tunnel (`L2TP_CMD_TUNNEL_CREATE`); `descriptor` is the program's socket, where the request names one.
     ///
     /// # Errors
     /// [`Error::TunnelExists`], [`Error::Full`], or what the host answered. Nothing is left behind.
@@ -32,6 +32,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         &mut self,
         host: &mut H,
         config: TunnelConfig,
+        descriptor: Option<H::Descriptor>,
     ) -> Result<TunnelKey, Error> {
         if self.find_tunnel(config.tunnel_id).is_ok() {
             return Err(Error::TunnelExists);
@@ -39,7 +40,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         if self.tunnels.len() >= self.limits.tunnels {
             return Err(Error::Full);
         }
-        let socket = host.open_socket(TunnelKey(self.tunnels.vacant_key()), &config)?;
+        let socket = host.open_socket(TunnelKey(self.tunnels.vacant_key()), &config, descriptor)?;
         let tunnel_id = config.tunnel_id;
         let key = TunnelKey(self.tunnels.insert(Tunnel::new(config, socket)));
         self.tunnel_ids.insert(tunnel_id, key);

@@ -17,7 +17,8 @@ struct Yes;
 impl Host for Yes {
     type Socket = ();
     type Device = ();
-    fn open_socket(&mut self, _: TunnelKey, _: &TunnelConfig) -> Result<(), Errno> {
+    type Descriptor = ();
+    fn open_socket(&mut self, _: TunnelKey, _: &TunnelConfig, _: Option<()>) -> Result<(), Errno> {
         Ok(())
     }
     fn close_socket(&mut self, _: TunnelKey, (): ()) {}
@@ -62,7 +63,7 @@ impl Bench {
             encap: Encap::Udp,
             socket: SocketConfig::Descriptor { fd: 3 },
         };
-        let tunnel = engine.create_tunnel(&mut Yes, config).unwrap();
+        let tunnel = engine.create_tunnel(&mut Yes, config, None).unwrap();
         let mut config = SessionConfig { pw_type: PwType::Ppp, ..SessionConfig::ethernet(7, 8) };
         change(&mut config);
         let session = engine.create_session(&mut Yes, 1, config).unwrap();

@@ -18,6 +18,8 @@ pub const DUMP_PAGE: usize = 3776;
 pub struct Client {
     pub(super) port: u32,
     pub(super) privileged: bool,
+    /// What [`Self::act`] cannot go beyond.
+    owner_privileged: bool,
     pub(super) options: AckOptions,
     pub(super) page: usize,
     pub(super) dump: Option<Dump>,
@@ -32,6 +34,7 @@ impl Client {
         Self {
             port,
             privileged,
+            owner_privileged: privileged,
             options: AckOptions { cap_ack: false, ext_ack: false },
             page: DUMP_PAGE,
             dump: None,
@@ -59,6 +62,18 @@ impl Client {
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
+    }
+
+    /// Whether the program that connected has privilege, whomever it asks for just now.
+    pub(super) const fn may_act(&self) -> bool {
+        self.owner_privileged
+    }
+
+    /// Asks for another program from here on: by its port id, its privilege (not more than our own) and its options.
+    pub(super) fn act(&mut self, port: Option<u32>, privileged: Option<bool>, options: Option<AckOptions>) {
+        self.port = port.unwrap_or(self.port);
+        self.privileged = privileged.map_or(self.privileged, |wanted| wanted && self.owner_privileged);
+        self.options = options.unwrap_or(self.options);
     }
 
     /// Whether the socket hears what is sent to `group`.

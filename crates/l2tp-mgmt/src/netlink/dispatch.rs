@@ -4,6 +4,7 @@ use super::ctrl::Family;
 use super::server::Answered;
 use super::{ReplySink, Server};
 use l2tp_abi::Errno;
+use l2tp_abi::genl::ferrowire::FERROWIRE_CMD_ACT;
 use l2tp_abi::genl::l2tp::{
     L2TP_ATTR_MAX, L2TP_CMD_SESSION_CREATE, L2TP_CMD_SESSION_DELETE, L2TP_CMD_SESSION_GET,
     L2TP_CMD_SESSION_MODIFY, L2TP_CMD_TUNNEL_CREATE, L2TP_CMD_TUNNEL_DELETE, L2TP_CMD_TUNNEL_GET,
@@ -47,7 +48,9 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         let form = if header.is_dump() { GENL_CMD_CAP_DUMP } else { GENL_CMD_CAP_DO };
         let operation = family.operations().iter().find(|op| op.cmd == cmd && op.flags & form != 0);
         let operation = operation.ok_or(Errno::EOPNOTSUPP)?;
-        if operation.flags & GENL_UNS_ADMIN_PERM != 0 && !self.client.privileged {
+        let acts = family == Family::Ferrowire && cmd == FERROWIRE_CMD_ACT;
+        let privileged = if acts { self.client.may_act() } else { self.client.privileged };
+        if operation.flags & GENL_UNS_ADMIN_PERM != 0 && !privileged {
             return Err(Errno::EPERM);
         }
         Ok(())

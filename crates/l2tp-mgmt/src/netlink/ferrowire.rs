@@ -6,12 +6,17 @@ use alloc::format;
 use alloc::vec::Vec;
 use l2tp_abi::Errno;
 use l2tp_abi::genl::GENL_HDRLEN;
-use l2tp_abi::genl::ferrowire::{FERROWIRE_ATTR_GROUP, FERROWIRE_CMD_JOIN, POLICY, emit_counter};
-use l2tp_abi::nl::{ExtAck, Header, Message, NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, Strictness};
+use l2tp_abi::genl::ferrowire::{
+    ACT_CAP_ACK, ACT_EXT_ACK, FERROWIRE_ATTR_GROUP, FERROWIRE_ATTR_OPTIONS, FERROWIRE_ATTR_PORT,
+    FERROWIRE_ATTR_PRIVILEGED, FERROWIRE_CMD_ACT, FERROWIRE_CMD_JOIN, POLICY, emit_counter,
+};
+use l2tp_abi::nl::{
+    AckOptions, ExtAck, Header, Message, NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, Strictness,
+};
 use l2tp_core::{DropReason, Host};
 
 impl<H: Host, R: ReplySink> Server<'_, H, R> {
-    /// Joins or leaves a group, as the options of a netlink socket do.
+    /// Joins or leaves a group, as the options of a netlink socket do, or acts as another program's socket.
     pub(super) fn handle_ferrowire(
         &mut self,
         cmd: u8,
@@ -19,6 +24,15 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         ext: &mut ExtAck,
     ) -> Result<(), Errno> {
         let attributes = POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Strict, ext)?;
+        if cmd == FERROWIRE_CMD_ACT {
+            let options = attributes.u32(FERROWIRE_ATTR_OPTIONS).map(|bits| AckOptions {
+                cap_ack: bits & ACT_CAP_ACK != 0,
+                ext_ack: bits & ACT_EXT_ACK != 0,
+            });
+            let privileged = attributes.u8(FERROWIRE_ATTR_PRIVILEGED).map(|value| value != 0);
+            self.client.act(attributes.u32(FERROWIRE_ATTR_PORT), privileged, options);
+            return Ok(());
+        }
         let group = attributes.u32(FERROWIRE_ATTR_GROUP).ok_or(Errno::EINVAL)?;
         let join = cmd == FERROWIRE_CMD_JOIN;
         let option = if join { NETLINK_ADD_MEMBERSHIP } else { NETLINK_DROP_MEMBERSHIP };

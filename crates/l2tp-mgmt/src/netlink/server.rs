@@ -1,6 +1,6 @@
 //! The server at work for one program.
 
-use super::Client;
+use super::{Client, FERROWIRE_FAMILY_ID};
 use alloc::vec::Vec;
 use l2tp_abi::nl::{ExtAck, Message, Messages, NLM_F_ACK, emit_ack};
 use l2tp_core::{Engine, Host};
@@ -22,7 +22,6 @@ pub trait ReplySink {
 /// The subsystem of a namespace, the program that asks and the way back to it, for the time of one call.
 ///
 /// The server holds no state: what lasts is in the engine and in the [`Client`].
-#[derive(Debug)]
 pub struct Server<'a, H: Host, R> {
     /// Tunnels and sessions.
     pub engine: &'a mut Engine<H::Socket, H::Device>,
@@ -32,6 +31,9 @@ pub struct Server<'a, H: Host, R> {
     pub client: &'a mut Client,
     /// Where the answers go.
     pub replies: &'a mut R,
+    /// The socket that came beside the datagram, for the descriptor that its first message to the l2tp family may name. Kernel: the number
+    /// is looked up in the table of the program that asks, which nobody else can do for it.
+    pub descriptor: Option<H::Descriptor>,
 }
 
 impl<H: Host, R: ReplySink> Server<'_, H, R> {
@@ -41,6 +43,10 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
     pub fn handle_datagram(&mut self, datagram: &[u8]) {
         for message in Messages::new(datagram) {
             self.handle_message(&message);
+            // Not for the next: whose it is must not depend on what became of this one.
+            if message.header.kind != FERROWIRE_FAMILY_ID {
+                self.descriptor = None;
+            }
         }
     }
 

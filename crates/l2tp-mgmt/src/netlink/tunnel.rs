@@ -21,7 +21,8 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         attributes: &L2tpAttributes<'_>,
     ) -> Result<(), Errno> {
         let config = tunnel_config(attributes)?;
-        let key = self.engine.create_tunnel(self.host, config).map_err(Error::errno)?;
+        let descriptor = self.descriptor.take();
+        let key = self.engine.create_tunnel(self.host, config, descriptor).map_err(Error::errno)?;
         self.notify_tunnel(header, key, L2TP_CMD_TUNNEL_CREATE)
     }
 

@@ -5,8 +5,8 @@ use crate::lab::{Answer, Lab, PORT};
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ctrl::{self, FamilyMessage};
 use l2tp_abi::genl::ferrowire::{
-    FERROWIRE_ATTR_GROUP, FERROWIRE_ATTR_TEXT, FERROWIRE_CMD_JOIN, FERROWIRE_CMD_STATS, Request,
-    parse_counter, parse_text,
+    ACT_EXT_ACK, Actor, FERROWIRE_ATTR_GROUP, FERROWIRE_ATTR_TEXT, FERROWIRE_CMD_JOIN, FERROWIRE_CMD_STATS,
+    Request, parse_counter, parse_text,
 };
 use l2tp_abi::genl::{GenlHeader, l2tp};
 use l2tp_abi::nl::{Header, Message, Messages, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE};
@@ -49,9 +49,9 @@ fn the_controller_knows_it() {
     assert_eq!((family.name.as_str(), family.id, family.version), ("ferrowire", FERROWIRE_FAMILY_ID, 1));
     assert_eq!(family.groups, [("deaths".to_owned(), DEATHS_GROUP_ID)]);
     let ops: Vec<_> = family.ops.iter().map(|op| (op.cmd, op.flags)).collect();
-    assert_eq!(ops, [(1, 0x1c), (2, 0x1c), (3, 0x1c), (4, 0x1a), (5, 0x1a)]);
-    // Five commands, and the one attribute that requests may carry.
-    assert_eq!(lab.ask(&ctrl::dump_policy("ferrowire", 6)).messages.len(), 5 + 1);
+    assert_eq!(ops, [(1, 0x1c), (2, 0x1c), (3, 0x1c), (4, 0x1a), (5, 0x1a), (6, 0x1a)]);
+    // Six commands, and the four attributes that requests may carry.
+    assert_eq!(lab.ask(&ctrl::dump_policy("ferrowire", 6)).messages.len(), 6 + 4);
 }
 
 #[test]
@@ -181,4 +181,27 @@ fn a_text_of_nothing_is_its_header() {
     let v2 = texts(&ask(&mut lab, Request::DebugPppol2tp).messages);
     assert_eq!(v2.len(), 1);
     assert!(v2[0].starts_with("PPPoL2TP driver info, V2.0\n"));
+}
+
+/// What a caller asks for another program is answered to that program's port id, with its privilege and no more.
+#[test]
+fn acting_for_another_program() {
+    let mut lab = Lab::new();
+    let actor = |privileged| Actor { port: 4711, privileged, options: ACT_EXT_ACK };
+    let asked_as = |lab: &mut Lab, actor, request: &l2tp::Request| {
+        let mut datagram = Request::Act(actor).emit(FERROWIRE_FAMILY_ID, 0);
+        datagram.extend(request.emit(L2TP_FAMILY_ID, 8));
+        let replies = lab.send(&datagram);
+        assert_eq!(replies.len(), 1, "acting is not answered");
+        assert_eq!(first(&replies[0]).header.port, 4711);
+        crate::lab::answer(&replies).errno
+    };
+    let create = tunnel(1);
+    assert_eq!(asked_as(&mut lab, actor(false), &create), Some(Errno::EPERM));
+    assert_eq!(asked_as(&mut lab, actor(true), &create), None);
+
+    // Who has no privilege cannot act as one who has, nor at all.
+    let mut lab = Lab::with_client(Client::new(PORT, false));
+    assert_eq!(ask(&mut lab, Request::Act(actor(true))).errno, Some(Errno::EPERM));
+    assert_eq!(lab.request(&create).errno, Some(Errno::EPERM));
 }

@@ -4,6 +4,7 @@ use l2tp_abi::Errno;
 use l2tp_core::host::DeviceRequest;
 use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The descriptor number of the program's connected UDP socket.
@@ -53,8 +54,15 @@ fn connect(encap: Encap, peer: IpAddr) -> Result<(), Errno> {
 impl Host for LoopbackHost {
     type Socket = Endpoints;
     type Device = String;
+    /// What a number stands for is known by the number.
+    type Descriptor = Infallible;
 
-    fn open_socket(&mut self, _: TunnelKey, config: &TunnelConfig) -> Result<Endpoints, Errno> {
+    fn open_socket(
+        &mut self,
+        _: TunnelKey,
+        config: &TunnelConfig,
+        _: Option<Infallible>,
+    ) -> Result<Endpoints, Errno> {
         let localhost = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         match config.socket {
             SocketConfig::Descriptor { fd: CONNECTED_UDP_FD } if config.encap == Encap::Ip => {

@@ -109,6 +109,7 @@ impl Lab {
             host: &mut self.host,
             client: &mut self.client,
             replies: &mut self.inbox,
+            descriptor: None,
         }
     }
 }

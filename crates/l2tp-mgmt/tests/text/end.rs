@@ -19,7 +19,7 @@ impl End {
     pub(crate) fn new(setup: &Setup) -> Self {
         let (mut host, mut engine) = (SimHost::default(), Engine::default());
         let tunnel_id = setup.tunnel.tunnel_id;
-        let tunnel = engine.create_tunnel(&mut host, setup.tunnel.clone()).unwrap();
+        let tunnel = engine.create_tunnel(&mut host, setup.tunnel.clone(), None).unwrap();
         for session in &setup.sessions {
             engine.create_session(&mut host, tunnel_id, session.clone()).unwrap();
         }
