@@ -17,6 +17,16 @@ pub(crate) struct ControlSpace<const N: usize> {
 impl<const N: usize> ControlSpace<N> {
     pub(crate) const EMPTY: Self = Self { bytes: [0; N], used: 0 };
 
+    /// The same messages with room for `M` bytes, as far as they fit.
+    pub(crate) fn enlarged<const M: usize>(&self) -> ControlSpace<M> {
+        let mut larger = ControlSpace::EMPTY;
+        if let Some(messages) = self.bytes.get(..self.used).filter(|messages| messages.len() <= M) {
+            larger.bytes.iter_mut().zip(messages).for_each(|(to, from)| *to = *from);
+            larger.used = self.used;
+        }
+        larger
+    }
+
     /// Bytes in use.
     pub(crate) fn used(&self) -> usize {
         self.used

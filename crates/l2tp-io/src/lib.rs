@@ -2,6 +2,8 @@
 //!
 //! - [`udp`], [`rawip`], [`batch`]: tunnel sockets, many datagrams per system call, with UDP GSO and GRO
 //! - [`tap`], [`offload`]: the pseudowire's network device and its super-frames
+//! - [`rawudp`], [`divert`], [`inet_diag`]: a program's own UDP socket: its data packets, what is left to the program, where
+//!   it is by now, and its end
 //! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
 //! - [`door`], [`creds`]: the management socket, and who may use it
 //! - [`poller`], [`signals`], [`clock`]: what a worker waits for
@@ -17,17 +19,21 @@ pub mod batch;
 pub mod clock;
 mod cmsg;
 pub mod creds;
+pub mod divert;
 pub mod door;
 pub mod genl;
+pub mod inet_diag;
 mod mmsg;
+mod netlink;
 pub mod netns;
 pub mod offload;
 pub mod poller;
 pub mod rawip;
+pub mod rawudp;
 pub mod rtnl;
 pub mod signals;
 mod sockaddr;
-mod sockopt;
+pub mod sockopt;
 pub mod tap;
 #[cfg(test)]
 mod testns;

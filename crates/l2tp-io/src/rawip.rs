@@ -27,6 +27,14 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// The version of an address.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
 /// The addresses that one tunnel's packets carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawRoute {
@@ -49,9 +57,14 @@ impl RawSocket {
     /// # Errors
     /// `EPERM` without CAP_NET_RAW; `EAFNOSUPPORT` where IPv6 is off.
     pub fn open(family: Family) -> io::Result<Self> {
+        Self::open_protocol(family, IPPROTO_L2TP)
+    }
+
+    /// The same for any protocol.
+    pub(crate) fn open_protocol(family: Family, protocol: u8) -> io::Result<Self> {
         let domain = if family == Family::V4 { AddressFamily::INET } else { AddressFamily::INET6 };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let protocol = RawProtocol::new(IPPROTO_L2TP.into()).map(Protocol::from_raw);
+        let protocol = RawProtocol::new(protocol.into()).map(Protocol::from_raw);
         let descriptor = socket_with(domain, SocketType::RAW, flags, protocol)?;
         never_set_df(&descriptor, family == Family::V4)?;
         if family == Family::V6 {
@@ -107,7 +120,7 @@ impl AsFd for RawSocket {
 }
 
 /// IP_PKTINFO or IPV6_PKTINFO with our address (`struct in_pktinfo`, `struct in6_pktinfo`), or nothing.
-fn source_control(source: IpAddr) -> ControlSpace<40> {
+pub(crate) fn source_control(source: IpAddr) -> ControlSpace<40> {
     let mut control = ControlSpace::EMPTY;
     match source {
         IpAddr::V4(address) if !address.is_unspecified() => {

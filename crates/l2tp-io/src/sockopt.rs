@@ -27,6 +27,24 @@ pub(crate) fn get(fd: impl AsFd, level: i32, option: i32) -> io::Result<i32> {
     if status == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Reads an option of 64 bits by number.
+pub(crate) fn get_u64(fd: impl AsFd, level: i32, option: i32) -> io::Result<u64> {
+    let mut value = 0_u64;
+    let mut size = libc::socklen_t::try_from(size_of::<u64>()).unwrap_or_default();
+    let raw = fd.as_fd().as_raw_fd();
+    // SAFETY: `value` is writable for `size` bytes, its own size, and `size` is writable too.
+    let status = unsafe { libc::getsockopt(raw, level, option, (&raw mut value).cast(), &raw mut size) };
+    if status == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The number by which the kernel knows this socket and no other, whatever descriptor it is behind (SO_COOKIE).
+///
+/// # Errors
+/// `ENOTSOCK` for what is no socket.
+pub fn cookie(socket: impl AsFd) -> io::Result<u64> {
+    get_u64(socket, libc::SOL_SOCKET, libc::SO_COOKIE)
+}
+
 /// Gives the socket large queues: beyond the host's limit with CAP_NET_ADMIN, else up to it
 /// (net.core.rmem_max, net.core.wmem_max). Never fails; small queues only drop sooner.
 pub(crate) fn enlarge_buffers(fd: impl AsFd) {

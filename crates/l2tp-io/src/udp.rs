@@ -1,7 +1,7 @@
 //! The UDP socket of a tunnel, made as the kernel makes the socket of an unmanaged tunnel
 //! (net/l2tp/l2tp_core.c l2tp_tunnel_sock_create, net/ipv4/udp_tunnel_core.c).
 
-use crate::batch::{MAX_BATCH, Outgoing, RecvBatch, SendReport};
+use crate::batch::{Outgoing, RecvBatch, SendReport};
 use crate::mmsg;
 use crate::sockopt;
 use rustix::io::Errno;
@@ -13,9 +13,13 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+mod program;
+mod stand_in;
 mod train;
 
-use train::NoChecksum;
+pub use program::{ProgramSocket, Settings};
+pub use stand_in::StandIn;
+use train::{NoChecksum, Route};
 
 /// What socket to open. The family is that of the addresses; IPv4 when there are none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,24 +103,10 @@ impl UdpSocket {
         mmsg::receive(self.descriptor.as_fd(), batch)
     }
 
-    /// Sends the first [`MAX_BATCH`] messages to the peer, in order, and goes on after one that fails. A train that
+    /// Sends the first [`crate::batch::MAX_BATCH`] messages to the peer, in order, and goes on after one that fails. A train that
     /// the kernel refuses is sent one datagram at a time.
     pub fn send_batch(&self, messages: &[Outgoing<'_>]) -> SendReport {
-        let messages = messages.get(..MAX_BATCH).unwrap_or(messages);
-        let mut report = SendReport::default();
-        let Some(no_checksum) = &self.no_checksum else {
-            train::send(self.descriptor.as_fd(), messages, 0, &mut report);
-            return report.close(messages.len());
-        };
-        let mut switch = no_checksum.lock();
-        let mut first = 0;
-        for run in messages.chunk_by(|a, b| a.train().is_some() == b.train().is_some()) {
-            let trains = run.first().is_some_and(|message| message.train().is_some());
-            switch.set(self.descriptor.as_fd(), !trains);
-            train::send(self.descriptor.as_fd(), run, first, &mut report);
-            first += run.len();
-        }
-        report.close(messages.len())
+        train::send_batch(self.descriptor.as_fd(), &Route::CONNECTED, self.no_checksum.as_ref(), messages)
     }
 }
 
@@ -139,13 +129,15 @@ fn set_checksums(socket: &OwnedFd, config: &UdpConfig, v4: bool) -> io::Result<O
     if !v4 {
         sockopt::set(socket, libc::SOL_UDP, libc::UDP_NO_CHECK6_RX, config.zero_csum6_rx.into())?;
     }
-    let (off, level, option) = if v4 {
-        (!config.checksum, libc::SOL_SOCKET, libc::SO_NO_CHECK)
-    } else {
-        (config.zero_csum6_tx, libc::SOL_UDP, libc::UDP_NO_CHECK6_TX)
-    };
-    sockopt::set(socket, level, option, off.into())?;
-    Ok(off.then(|| NoChecksum::new(level, option)))
+    send_checksums(socket, v4, if v4 { config.checksum } else { !config.zero_csum6_tx })
+}
+
+/// Turns the checksums of what a socket sends on, or off but for trains.
+fn send_checksums(socket: &OwnedFd, v4: bool, on: bool) -> io::Result<Option<NoChecksum>> {
+    let (level, option) =
+        if v4 { (libc::SOL_SOCKET, libc::SO_NO_CHECK) } else { (libc::SOL_UDP, libc::UDP_NO_CHECK6_TX) };
+    sockopt::set(socket, level, option, (!on).into())?;
+    Ok((!on).then(|| NoChecksum::new(level, option)))
 }
 
 /// The kernel never sets DF on tunnelled data and fragments what is too big.

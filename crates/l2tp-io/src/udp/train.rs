@@ -4,6 +4,7 @@
 use crate::batch::{MAX_BATCH, Outgoing, SendReport};
 use crate::cmsg::ControlSpace;
 use crate::mmsg::{self, OutHeader};
+use crate::sockaddr::SockAddr;
 use crate::sockopt;
 use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
@@ -42,21 +43,71 @@ impl Switch {
     }
 }
 
-/// Sends messages of which the first has index `first` in the report.
-pub(super) fn send(socket: BorrowedFd<'_>, messages: &[Outgoing<'_>], first: usize, report: &mut SendReport) {
-    let mut controls = [ControlSpace::<24>::EMPTY; MAX_BATCH];
-    let mut headers = [OutHeader::EMPTY; MAX_BATCH];
-    for ((header, control), message) in headers.iter_mut().zip(&mut controls).zip(messages) {
-        if let Some(size) = message.train() {
+/// Where messages go from an unconnected socket, and the address that they come from.
+pub(super) struct Route {
+    /// The peer; `None`: the one that the socket is connected to.
+    pub(super) to: Option<SockAddr>,
+    /// IP_PKTINFO or IPV6_PKTINFO, or nothing.
+    pub(super) source: ControlSpace<40>,
+}
+
+impl Route {
+    /// A connected socket's.
+    pub(super) const CONNECTED: Self = Self { to: None, source: ControlSpace::EMPTY };
+
+    /// Room for the source and the segment size.
+    fn control(&self, segment: Option<u16>) -> ControlSpace<64> {
+        let mut control = self.source.enlarged();
+        if let Some(size) = segment {
             control.push(libc::SOL_UDP, libc::UDP_SEGMENT, &size.to_ne_bytes());
         }
-        *header = OutHeader::new(message, None, control);
+        control
+    }
+}
+
+/// Sends up to [`MAX_BATCH`] messages, in order, and goes on after one that fails. `no_checksum` is that of the socket.
+pub(super) fn send_batch(
+    socket: BorrowedFd<'_>,
+    route: &Route,
+    no_checksum: Option<&NoChecksum>,
+    messages: &[Outgoing<'_>],
+) -> SendReport {
+    let messages = messages.get(..MAX_BATCH).unwrap_or(messages);
+    let mut report = SendReport::default();
+    let Some(no_checksum) = no_checksum else {
+        send(socket, route, messages, 0, &mut report);
+        return report.close(messages.len());
+    };
+    let mut switch = no_checksum.lock();
+    let mut first = 0;
+    for run in messages.chunk_by(|a, b| a.train().is_some() == b.train().is_some()) {
+        let trains = run.first().is_some_and(|message| message.train().is_some());
+        switch.set(socket, !trains);
+        send(socket, route, run, first, &mut report);
+        first += run.len();
+    }
+    report.close(messages.len())
+}
+
+/// Sends messages of which the first has index `first` in the report.
+fn send(
+    socket: BorrowedFd<'_>,
+    route: &Route,
+    messages: &[Outgoing<'_>],
+    first: usize,
+    report: &mut SendReport,
+) {
+    let mut controls = [ControlSpace::<64>::EMPTY; MAX_BATCH];
+    let mut headers = [OutHeader::EMPTY; MAX_BATCH];
+    for ((header, control), message) in headers.iter_mut().zip(&mut controls).zip(messages) {
+        *control = route.control(message.train());
+        *header = OutHeader::new(message, route.to.as_ref(), control);
     }
     let headers = headers.get_mut(..messages.len()).unwrap_or_default();
     mmsg::send_each(socket, headers, |index, error| match messages.get(index) {
         Some(train) if train.train().is_some() && is_refusal(&error) => {
             report.refused_trains += 1;
-            send_apart(socket, train, first + index, report);
+            send_apart(socket, route, train, first + index, report);
         }
         _ => report.fail(first + index, error),
     });
@@ -69,7 +120,13 @@ fn is_refusal(error: &io::Error) -> bool {
 }
 
 /// Sends the segments of a train as datagrams of their own, fragmented where they are too big.
-fn send_apart(socket: BorrowedFd<'_>, train: &Outgoing<'_>, index: usize, report: &mut SendReport) {
+fn send_apart(
+    socket: BorrowedFd<'_>,
+    route: &Route,
+    train: &Outgoing<'_>,
+    index: usize,
+    report: &mut SendReport,
+) {
     let Some(size) = train.train() else { return };
     let mut rest = Cursor { parts: train.parts, offset: 0 };
     let mut parts = [IoSlice::new(&[]); MAX_PARTS];
@@ -77,9 +134,8 @@ fn send_apart(socket: BorrowedFd<'_>, train: &Outgoing<'_>, index: usize, report
         if parts.len() == MAX_PARTS {
             return report.fail(index, io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
-        let control = ControlSpace::<0>::EMPTY;
         let segment = Outgoing { parts, segment: None };
-        let mut header = [OutHeader::new(&segment, None, &control)];
+        let mut header = [OutHeader::new(&segment, route.to.as_ref(), &route.source)];
         mmsg::send_each(socket, &mut header, |_, error| report.fail(index, error));
     }
 }
