@@ -31,6 +31,13 @@ pub trait Host {
         descriptor: Option<Self::Descriptor>,
     ) -> Result<Self::Socket, Errno>;
 
+    /// Takes data packets of a new session away from the program whose socket carries the tunnel: over UDP, all that match
+    /// `pattern` are the subsystem's from now on. Nothing to do for a socket that no program reads.
+    fn divert(&mut self, _socket: &Self::Socket, _pattern: &DataPattern) {}
+
+    /// Leaves packets of a session that is gone to the program.
+    fn undivert(&mut self, _socket: &Self::Socket, _pattern: &DataPattern) {}
+
     /// Gives up the socket of a tunnel that is gone.
     fn close_socket(&mut self, key: TunnelKey, socket: Self::Socket);
 
@@ -52,6 +59,19 @@ pub trait Host {
 
     /// Removes the device of a session that is gone; may finish later.
     fn destroy_device(&mut self, key: SessionKey, device: Self::Device);
+}
+
+/// What data packets of a session over UDP look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DataPattern {
+    /// Their version.
+    pub version: u8,
+    /// Our tunnel id, which those of version 2 carry.
+    pub tunnel_id: Option<u16>,
+    /// Our session id; of 16 bits in version 2.
+    pub session_id: u32,
+    /// Bytes of the header; shorter packets are the program's.
+    pub header_len: usize,
 }
 
 /// A device that is asked for.

@@ -3,16 +3,19 @@
 use alloc::string::String;
 use core::time::Duration;
 
+use l2tp_wire::train::{Payload, stride};
 use l2tp_wire::v3::Layout;
 use l2tp_wire::{l2specific, v2};
 
-use crate::config::{Encap, SessionChange, SessionConfig};
+use crate::config::{Encap, PwType, SessionChange, SessionConfig};
+use crate::host::DataPattern;
 use crate::rx::reorder::ReorderQueue;
 use crate::rx::seq::RxSeq;
 use crate::slots::Key;
 use crate::stats::Stats;
 use crate::time::{Instant, to_jiffies};
 use crate::tunnel::TunnelKey;
+use crate::tx::low16;
 
 /// Names a session of an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +75,37 @@ impl<D> Session<D> {
     pub(crate) fn patience(&self) -> Duration {
         let timeout = self.config.reorder_timeout;
         if timeout.is_zero() { Duration::from_secs(1) } else { timeout }
+    }
+
+    /// What its packets look like where a program receives too; `None` over IP, where no program sees data.
+    pub(crate) fn pattern(&self, version: u8) -> Option<DataPattern> {
+        let id = self.config.session_id;
+        match self.encap {
+            Encap::Ip => None,
+            Encap::Udp if self.is_v2 => Some(DataPattern {
+                version,
+                tunnel_id: Some(low16(self.tunnel_id)),
+                session_id: low16(id).into(),
+                header_len: v2::LEN,
+            }),
+            Encap::Udp => Some(DataPattern {
+                version,
+                tunnel_id: None,
+                session_id: id,
+                header_len: self.rx_layout.header_len(),
+            }),
+        }
+    }
+
+    /// See [`crate::Engine::train_stride`].
+    pub(crate) fn train_stride(&self, packet: &[u8]) -> usize {
+        let payload = if self.config.pw_type == PwType::Ppp { Payload::Ppp } else { Payload::Ethernet };
+        if self.is_v2 {
+            let header = v2::Header::parse(packet);
+            return header.map_or(packet.len(), |header| stride(packet, header.payload, v2::LEN, payload));
+        }
+        let constant = Layout { l2specific: false, ..self.rx_layout }.header_len();
+        stride(packet, self.rx_layout.header_len(), constant, payload)
     }
 
     pub(crate) fn change(&mut self, change: &SessionChange) {

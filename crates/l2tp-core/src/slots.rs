@@ -10,6 +10,9 @@ pub struct Key {
 }
 
 impl Key {
+    /// No key is before this one.
+    pub(crate) const MIN: Self = Self { index: 0, serial: 0 };
+
     /// The key as one number, to pass through an interface that carries 64 bits.
     #[must_use]
     pub fn to_bits(self) -> u64 {

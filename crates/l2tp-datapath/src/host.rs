@@ -3,17 +3,20 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use l2tp_abi::errno::Errno;
-use l2tp_core::host::DeviceRequest;
+use l2tp_core::host::{DataPattern, DeviceRequest};
 use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
+use l2tp_io::last_close::LastClose;
 use l2tp_io::rawip::{Family, RawRoute, RawSocket, probe};
+use l2tp_io::rawudp::RawUdp;
 use l2tp_io::tap::Tap;
-use l2tp_io::udp::{UdpConfig, UdpSocket};
+use l2tp_io::udp::{ProgramSocket, UdpConfig, UdpSocket};
 
 use crate::device::Device;
+use crate::managed::socket::ManagedSocket;
 use crate::names::Numbers;
 use crate::reaper::Reaper;
 use crate::shared::{Shared, Source, Watch};
@@ -29,6 +32,7 @@ pub struct SystemHost {
     numbers: Numbers,
     sockets: HashMap<TunnelKey, Watch>,
     raw: [Option<RawShare>; 2],
+    closes: LastClose,
 }
 
 /// The raw socket of a family, open while a tunnel needs it.
@@ -41,12 +45,56 @@ struct RawShare {
 impl SystemHost {
     pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let reaper = Reaper::start()?;
-        Ok(Self { shared, reaper, numbers: Numbers::default(), sockets: HashMap::new(), raw: [None, None] })
+        let closes = LastClose::open()?;
+        let (numbers, sockets, raw) = (Numbers::default(), HashMap::new(), [None, None]);
+        Ok(Self { shared, reaper, numbers, sockets, raw, closes })
     }
 
     /// Waits until every device of a deleted session is gone.
     pub fn settle(&self) {
         self.reaper.settle();
+    }
+
+    /// Becomes readable when [`Self::take_closed`] may have something to tell.
+    #[must_use]
+    pub fn closes(&self) -> &LastClose {
+        &self.closes
+    }
+
+    /// The tunnels whose programs have closed their sockets. Each is told once; the engine still has them.
+    #[must_use]
+    pub fn take_closed(&mut self) -> Vec<TunnelKey> {
+        let closed = self.closes.closed();
+        closed.into_iter().filter_map(|cookie| self.shared.managed.tunnel_of(cookie)).collect()
+    }
+
+    /// Takes a program's UDP socket for a tunnel. The descriptor is closed again: the socket is to die when the program
+    /// lets go of it.
+    fn adopt_udp(&mut self, key: TunnelKey, descriptor: &OwnedFd) -> io::Result<Arc<TunnelSocket>> {
+        let found = ProgramSocket::examine(descriptor.as_fd())?;
+        self.open_receivers()?;
+        let managed = &self.shared.managed;
+        managed.adopt(key, &found, descriptor)?;
+        if let Err(error) = self.closes.watch(descriptor) {
+            managed.release(found.identity.cookie);
+            return Err(error);
+        }
+        Ok(Arc::new(TunnelSocket::Managed(ManagedSocket::new(Arc::clone(managed), &found))))
+    }
+
+    /// Opens the raw sockets that receive beside those of programs, with the first of these.
+    fn open_receivers(&self) -> io::Result<()> {
+        if !self.shared.managed.lacks_receivers() {
+            return Ok(());
+        }
+        let mut receivers = vec![Arc::new(RawUdp::open(Family::V4)?)];
+        // A host may have no IPv6.
+        receivers.extend(RawUdp::open(Family::V6).ok().map(Arc::new));
+        for receiver in &receivers {
+            self.shared.watch(&**receiver, Source::Managed(Arc::clone(receiver)))?;
+        }
+        self.shared.managed.set_receivers(receivers);
+        Ok(())
     }
 
     fn open_udp(&mut self, key: TunnelKey, config: UdpConfig) -> io::Result<Arc<TunnelSocket>> {
@@ -110,13 +158,17 @@ impl Host for SystemHost {
         &mut self,
         key: TunnelKey,
         config: &TunnelConfig,
-        _descriptor: Option<OwnedFd>,
+        descriptor: Option<OwnedFd>,
     ) -> Result<Self::Socket, Errno> {
         let SocketConfig::Addresses { local, peer, sport, dport, udp_csum, zero_csum6_tx, zero_csum6_rx } =
             config.socket
         else {
-            // The door does not carry a program's descriptors yet.
-            return Err(Errno::EOPNOTSUPP);
+            let descriptor = descriptor.ok_or(Errno::EBADF)?;
+            let adopted = match config.encap {
+                Encap::Udp => self.adopt_udp(key, &descriptor),
+                Encap::Ip => refuse_for_ip(&descriptor),
+            };
+            return adopted.map_err(|error| errno(&error));
         };
         let opened = match config.encap {
             Encap::Udp => self.open_udp(
@@ -141,7 +193,23 @@ impl Host for SystemHost {
                     self.shared.forget(socket, watch);
                 }
             }
+            TunnelSocket::Managed(socket) => {
+                self.closes.forget(socket.cookie());
+                socket.managed().release(socket.cookie());
+            }
             TunnelSocket::Ip { socket, .. } => self.release_raw(socket),
+        }
+    }
+
+    fn divert(&mut self, socket: &Self::Socket, pattern: &DataPattern) {
+        if let TunnelSocket::Managed(socket) = &**socket {
+            socket.managed().divert(socket.cookie(), pattern);
+        }
+    }
+
+    fn undivert(&mut self, socket: &Self::Socket, pattern: &DataPattern) {
+        if let TunnelSocket::Managed(socket) = &**socket {
+            socket.managed().undivert(socket.cookie(), pattern);
         }
     }
 
@@ -177,6 +245,12 @@ impl Host for SystemHost {
         self.numbers.give_back(device.name());
         self.reaper.take(device);
     }
+}
+
+/// No descriptor of a program is a socket of protocol 115 yet.
+fn refuse_for_ip(descriptor: &OwnedFd) -> io::Result<Arc<TunnelSocket>> {
+    ProgramSocket::examine(descriptor.as_fd())?;
+    Err(io::Error::from_raw_os_error(Errno::EPROTONOSUPPORT.0))
 }
 
 /// The system's answer; EIO where an error carries none.

@@ -7,6 +7,7 @@ use l2tp_core::{Deliver, Frame, Instant, SessionKey, TunnelKey};
 use l2tp_io::batch::{MAX_BATCH, RecvBatch};
 use l2tp_io::offload::coalesce::coalesce;
 use l2tp_io::rawip::RawSocket;
+use l2tp_io::rawudp::{Datagram, RawUdp};
 
 use crate::device::Device;
 use crate::shared::{NetEngine, Shared, add};
@@ -97,6 +98,54 @@ impl Ingress {
             if received < SLOTS {
                 break;
             }
+        }
+    }
+
+    /// Takes what waits beside the sockets of programs.
+    pub(crate) fn handle_managed(&mut self, shared: &Shared, socket: &RawUdp) {
+        for _ in 0..ROUNDS {
+            let received = socket.recv_batch(&mut self.batch).unwrap_or(0);
+            self.handle_datagrams(shared);
+            if received < SLOTS {
+                break;
+            }
+        }
+    }
+
+    /// As [`Self::handle_batch`], for datagrams of which it is still to be found out whose they are.
+    fn handle_datagrams(&mut self, shared: &Shared) {
+        let now = now();
+        let mut engine = shared.engine();
+        let table = shared.managed.table();
+        let (mut malformed, mut stray) = (0, None);
+        for (slot, received) in self.batch.iter().enumerate() {
+            let Some(datagram) = Datagram::parse(&received) else {
+                malformed += 1;
+                continue;
+            };
+            let Some(members) = table.find(datagram.to, datagram.from) else {
+                stray = Some(datagram.to.port());
+                continue;
+            };
+            if datagram.unchecked && datagram.to.is_ipv6() && !members.unchecked {
+                malformed += 1;
+                continue;
+            }
+            (self.out.slot, self.out.start) = (slot, received.bytes.len() - datagram.payload.len());
+            let stride = engine.train_stride(&members.tunnels, datagram.payload);
+            for packet in datagram.payload.chunks(stride.max(1)) {
+                engine.handle_shared_udp(now, &members.tunnels, packet, &mut self.out);
+                self.out.start += packet.len();
+            }
+        }
+        self.deadline = engine.poll_timeout();
+        drop(table);
+        drop(engine);
+        add(&shared.losses.datagram_malformed, malformed);
+        self.flush(shared);
+        self.count_faults(shared);
+        if let Some(port) = stray {
+            shared.managed.sweep(port);
         }
     }
 

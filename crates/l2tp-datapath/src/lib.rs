@@ -9,6 +9,7 @@
 //! | `worker` | the loop of a thread: wait, then `ingress` or `egress` |
 //! | `ingress` | datagrams in, frames to devices |
 //! | `egress` | frames in, datagrams to sockets |
+//! | `managed` | tunnels on sockets of programs |
 //! | `names` | numbers for generated device names |
 //! | `reaper` | removes devices, which takes the kernel milliseconds each |
 //!
@@ -21,6 +22,7 @@ pub mod device;
 mod egress;
 pub mod host;
 mod ingress;
+mod managed;
 mod names;
 mod reaper;
 mod shared;

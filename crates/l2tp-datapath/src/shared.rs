@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use l2tp_core::{Engine, SessionKey, TunnelKey};
 use l2tp_io::poller::{Interest, Poller, Waker};
 use l2tp_io::rawip::RawSocket;
+use l2tp_io::rawudp::RawUdp;
 
 use crate::device::Device;
+use crate::managed::Managed;
 use crate::socket::TunnelSocket;
 
 /// An engine on real sockets and devices.
@@ -26,6 +28,8 @@ pub(crate) enum Source {
     Udp(Arc<TunnelSocket>, TunnelKey),
     /// The raw socket of a family, for all tunnels over IP.
     Raw(Arc<RawSocket>),
+    /// The raw socket of a family beside the sockets of programs.
+    Managed(Arc<RawUdp>),
     /// The device of a session.
     Device(Arc<Device>, SessionKey),
 }
@@ -61,6 +65,7 @@ pub(crate) struct Shared {
     engine: Mutex<NetEngine>,
     pub(crate) stations: Vec<Station>,
     pub(crate) losses: LossCounters,
+    pub(crate) managed: Arc<Managed>,
     /// Sessions whose device somebody else deleted.
     lost: Mutex<Vec<SessionKey>>,
     pub(crate) alarm: Waker,
@@ -75,6 +80,7 @@ impl Shared {
             engine: Mutex::default(),
             stations: (0..workers).map(|_| Station::new()).collect::<io::Result<_>>()?,
             losses: LossCounters::default(),
+            managed: Arc::new(Managed::new()),
             lost: Mutex::default(),
             alarm: Waker::new()?,
             next_token: AtomicU64::new(WAKE + 1),
@@ -151,6 +157,8 @@ pub struct Losses {
     pub frame_malformed: u64,
     /// Datagrams longer than the receive buffer.
     pub datagram_truncated: u64,
+    /// Datagrams beside a program's socket that are none: cut short, or with a wrong checksum.
+    pub datagram_malformed: u64,
     /// Errors that the network reported about packets of ours.
     pub network_reported: u64,
     /// Trains that went out as single datagrams, because a segment was above the path's MTU.
@@ -162,6 +170,7 @@ pub(crate) struct LossCounters {
     pub(crate) device_refused: AtomicU64,
     pub(crate) frame_malformed: AtomicU64,
     pub(crate) datagram_truncated: AtomicU64,
+    pub(crate) datagram_malformed: AtomicU64,
     pub(crate) network_reported: AtomicU64,
     pub(crate) trains_refused: AtomicU64,
 }
@@ -173,6 +182,7 @@ impl LossCounters {
             device_refused: value(&self.device_refused),
             frame_malformed: value(&self.frame_malformed),
             datagram_truncated: value(&self.datagram_truncated),
+            datagram_malformed: value(&self.datagram_malformed),
             network_reported: value(&self.network_reported),
             trains_refused: value(&self.trains_refused),
         }

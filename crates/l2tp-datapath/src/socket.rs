@@ -1,4 +1,4 @@
-//! A tunnel's socket: UDP of its own, or a share in the raw socket of its family.
+//! A tunnel's socket: UDP of its own, a program's, or a share in the raw socket of its family.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use l2tp_core::Endpoints;
 use l2tp_io::batch::{Outgoing, SendReport};
 use l2tp_io::rawip::{RawRoute, RawSocket, probe};
 use l2tp_io::udp::{UdpConfig, UdpSocket};
+
+use crate::managed::socket::ManagedSocket;
 
 /// What a tunnel sends on.
 pub enum TunnelSocket {
@@ -17,6 +19,8 @@ pub enum TunnelSocket {
         /// What it was opened with.
         config: UdpConfig,
     },
+    /// A program's UDP socket.
+    Managed(ManagedSocket),
     /// Protocol 115: addresses, on the raw socket of the family.
     Ip {
         /// The socket that all tunnels of the family share.
@@ -30,13 +34,14 @@ impl TunnelSocket {
     /// Whether several datagrams of one size can leave in one message.
     #[must_use]
     pub fn has_trains(&self) -> bool {
-        matches!(self, Self::Udp { .. })
+        matches!(self, Self::Udp { .. } | Self::Managed(_))
     }
 
     /// Sends messages to the peer; see [`UdpSocket::send_batch`].
     pub fn send_batch(&self, messages: &[Outgoing<'_>]) -> SendReport {
         match self {
             Self::Udp { socket, .. } => socket.send_batch(messages),
+            Self::Managed(socket) => socket.send_batch(messages),
             Self::Ip { socket, route } => socket.send_batch(route, messages),
         }
     }
@@ -56,6 +61,7 @@ impl TunnelSocket {
                     zero_csum6_rx: config.zero_csum6_rx,
                 }
             }
+            Self::Managed(socket) => socket.endpoints(),
             Self::Ip { route, .. } => Endpoints {
                 local: SocketAddr::new(route.source, 0),
                 peer: SocketAddr::new(route.destination, 0),
@@ -71,6 +77,7 @@ impl TunnelSocket {
     pub fn route_mtu(&self) -> u32 {
         match self {
             Self::Udp { socket, .. } => socket.path_mtu().unwrap_or(0),
+            Self::Managed(socket) => socket.route_mtu(),
             Self::Ip { route, .. } => probe(route.source, route.destination).map_or(0, |found| found.mtu),
         }
     }

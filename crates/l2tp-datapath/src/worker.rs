@@ -54,6 +54,7 @@ impl Worker {
         match station.source(token) {
             Some(Source::Udp(socket, tunnel)) => self.ingress.handle_udp(&self.shared, &socket, tunnel),
             Some(Source::Raw(socket)) => self.ingress.handle_raw(&self.shared, &socket),
+            Some(Source::Managed(socket)) => self.ingress.handle_managed(&self.shared, &socket),
             Some(Source::Device(device, session)) => {
                 self.egress.handle_device(&self.shared, &device, session);
             }

@@ -161,6 +161,16 @@ impl SendReport {
         u32::try_from(index).is_ok_and(|index| self.failed.checked_shr(index).unwrap_or(0) & 1 == 1)
     }
 
+    /// The report of a batch of which nothing was sent.
+    #[must_use]
+    pub fn refused(messages: usize, error: io::Error) -> Self {
+        let mut report = Self::default();
+        let accepted = messages.min(MAX_BATCH);
+        report.failed = u64::MAX.checked_shr(u32::try_from(MAX_BATCH - accepted).unwrap_or(0)).unwrap_or(0);
+        report.last_error = Some(error);
+        report.close(accepted)
+    }
+
     pub(crate) fn fail(&mut self, index: usize, error: io::Error) {
         self.failed |= u32::try_from(index).ok().and_then(|index| 1_u64.checked_shl(index)).unwrap_or(0);
         self.last_error = Some(error);
@@ -214,6 +224,15 @@ mod tests {
         assert!(
             report.has_failed(3) && report.has_failed(63) && !report.has_failed(4) && !report.has_failed(64)
         );
+    }
+
+    #[test]
+    fn of_a_refused_batch_nothing_was_sent() {
+        for messages in [0, 1, 63, 64, 100] {
+            let report = SendReport::refused(messages, io::ErrorKind::NotConnected.into());
+            assert_eq!((report.accepted, report.sent), (messages.min(64), 0));
+            assert_eq!((0..64).filter(|index| report.has_failed(*index)).count(), messages.min(64));
+        }
     }
 
     #[test]

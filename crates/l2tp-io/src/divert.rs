@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 pub struct Group(pub u32);
 
 /// Data packets of one session, as they arrive on the socket of a tunnel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern {
     /// L2TP version in the header; packets that match but for the version are the program's.
     pub version: u8,

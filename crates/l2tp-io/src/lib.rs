@@ -2,7 +2,7 @@
 //!
 //! - [`udp`], [`rawip`], [`batch`]: tunnel sockets, many datagrams per system call, with UDP GSO and GRO
 //! - [`tap`], [`offload`]: the pseudowire's network device and its super-frames
-//! - [`rawudp`], [`divert`], [`inet_diag`]: a program's own UDP socket: its data packets, what is left to the program, where
+//! - [`rawudp`], [`divert`], [`inet_diag`], [`last_close`]: a program's own UDP socket: its data packets, what is left to the program, where
 //!   it is by now, and its end
 //! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
 //! - [`door`], [`creds`]: the management socket, and who may use it
@@ -23,6 +23,7 @@ pub mod divert;
 pub mod door;
 pub mod genl;
 pub mod inet_diag;
+pub mod last_close;
 mod mmsg;
 mod netlink;
 pub mod netns;

@@ -13,6 +13,7 @@
 //! | [`l2specific`] | the default sublayer with its sequence number | RFC 3931 4.6 |
 //! | [`control`] | the header of a control message | RFC 2661 3.1, RFC 3931 3.2.1 |
 //! | [`ppp`] | address and control field of a PPP frame | RFC 1661 2, RFC 1662 3.1 |
+//! | [`train`] | datagrams that nobody has cut yet | |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ pub mod cookie;
 pub mod flags;
 pub mod l2specific;
 pub mod ppp;
+pub mod train;
 pub mod v2;
 pub mod v3;
 

@@ -60,12 +60,19 @@ impl ReplySink for Replies<'_> {
     }
 
     fn losses(&self) -> Vec<(&'static str, u64)> {
-        let Losses { device_refused, frame_malformed, datagram_truncated, network_reported, trains_refused } =
-            self.losses;
+        let Losses {
+            device_refused,
+            frame_malformed,
+            datagram_truncated,
+            datagram_malformed,
+            network_reported,
+            trains_refused,
+        } = self.losses;
         vec![
             ("device_refused", device_refused),
             ("frame_malformed", frame_malformed),
             ("datagram_truncated", datagram_truncated),
+            ("datagram_malformed", datagram_malformed),
             ("network_reported", network_reported),
             ("trains_refused", trains_refused),
         ]

@@ -26,6 +26,7 @@ const EVENTS: usize = 2 * CALLERS_MAX;
 const SIGNALS: u64 = 0;
 const LISTENER: u64 = 1;
 const ALARM: u64 = 2;
+const CLOSES: u64 = 3;
 /// The first caller's token; it is the caller's netlink port id too.
 const FIRST_CALLER: u32 = 16;
 
@@ -53,6 +54,7 @@ impl Service {
         poller.add(&signals, SIGNALS, Interest::Read)?;
         poller.add(&listener, LISTENER, Interest::Read)?;
         poller.add(datapath.alarm(), ALARM, Interest::Read)?;
+        poller.add(host.closes(), CLOSES, Interest::Read)?;
         let (callers, next_caller) = (BTreeMap::new(), FIRST_CALLER);
         let buffer = vec![0; MAX_MESSAGE];
         Ok(Self { poller, signals, listener, netns, datapath, host, callers, next_caller, buffer })
@@ -73,6 +75,7 @@ impl Service {
                     }
                     LISTENER => knocked = true,
                     ALARM => self.bury_lost_devices(),
+                    CLOSES => self.bury_closed_sockets(),
                     _ => self.serve(event),
                 }
             }
@@ -161,12 +164,20 @@ impl Service {
         // The alarm says that there may be something; nothing is no harm.
         let _: io::Result<bool> = self.datapath.alarm().reset();
         let lost = self.datapath.take_lost_devices();
+        self.bury(|engine, host| lost.iter().for_each(|key| engine.remove_session(host, *key)));
+    }
+
+    fn bury_closed_sockets(&mut self) {
+        let closed = self.host.take_closed();
+        self.bury(|engine, host| closed.iter().for_each(|key| engine.remove_tunnel(host, *key)));
+    }
+
+    /// Removes what no command has named, and tells whoever listens.
+    fn bury(&mut self, remove: impl FnOnce(&mut NetEngine, &mut SystemHost)) {
         let mut heard = Vec::new();
         {
             let mut engine = self.datapath.engine();
-            for key in lost {
-                engine.remove_session(&mut self.host, key);
-            }
+            remove(&mut engine, &mut self.host);
             add_deaths(&mut engine, &mut heard);
         }
         self.tell(&heard);

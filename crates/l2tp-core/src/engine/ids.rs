@@ -1,5 +1,6 @@
 //! Which session ids are taken, and whose they are.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 
 use foldhash::fast::FixedState;
@@ -7,7 +8,11 @@ use hashbrown::HashMap;
 
 use crate::config::Encap;
 use crate::session::SessionKey;
+use crate::slots::Key;
 use crate::tunnel::TunnelKey;
+
+/// Tunnels that are asked one by one whether they have a session.
+const FEW: usize = 4;
 
 type Map<K, V> = HashMap<K, V, FixedState>;
 
@@ -37,8 +42,8 @@ impl SessionId {
 pub(crate) struct SessionIds {
     v2: Map<(u16, u16), SessionKey>,
     v3_udp: Map<(TunnelKey, u32), SessionKey>,
-    /// How many tunnels over UDP have a session of that id.
-    v3_udp_uses: Map<u32, u32>,
+    /// The same, in the order of session ids: which tunnels have a session of that id.
+    v3_udp_holders: BTreeSet<(u32, TunnelKey)>,
     v3_ip: Map<u32, SessionKey>,
     names: Map<String, SessionKey>,
 }
@@ -50,6 +55,24 @@ impl SessionIds {
 
     pub(crate) fn find_v3_udp(&self, tunnel: TunnelKey, session_id: u32) -> Option<SessionKey> {
         self.v3_udp.get(&(tunnel, session_id)).copied()
+    }
+
+    /// The session with this id in one of `tunnels`, which are in ascending order; of several the first.
+    pub(crate) fn find_v3_udp_in(&self, tunnels: &[TunnelKey], session_id: u32) -> Option<SessionKey> {
+        match tunnels {
+            [tunnel] => self.find_v3_udp(*tunnel, session_id),
+            few if few.len() <= FEW => few.iter().find_map(|tunnel| self.find_v3_udp(*tunnel, session_id)),
+            many => self
+                .holders(session_id)
+                .find(|tunnel| many.binary_search(tunnel).is_ok())
+                .and_then(|tunnel| self.find_v3_udp(tunnel, session_id)),
+        }
+    }
+
+    /// The tunnels over UDP that have a session with this id.
+    fn holders(&self, session_id: u32) -> impl Iterator<Item = TunnelKey> {
+        let holders = self.v3_udp_holders.range((session_id, TunnelKey(Key::MIN))..);
+        holders.take_while(move |(id, _)| *id == session_id).map(|(_, tunnel)| *tunnel)
     }
 
     pub(crate) fn find_v3_ip(&self, session_id: u32) -> Option<SessionKey> {
@@ -68,7 +91,7 @@ impl SessionIds {
                 self.v3_ip.contains_key(&session_id) || self.v3_udp.contains_key(&(tunnel, session_id))
             }
             SessionId::V3Ip { session_id } => {
-                self.v3_ip.contains_key(&session_id) || self.v3_udp_uses.contains_key(&session_id)
+                self.v3_ip.contains_key(&session_id) || self.holders(session_id).next().is_some()
             }
         }
     }
@@ -80,7 +103,7 @@ impl SessionIds {
             }
             SessionId::V3Udp { tunnel, session_id } => {
                 self.v3_udp.insert((tunnel, session_id), key);
-                *self.v3_udp_uses.entry(session_id).or_insert(0) += 1;
+                self.v3_udp_holders.insert((session_id, tunnel));
             }
             SessionId::V3Ip { session_id } => {
                 self.v3_ip.insert(session_id, key);
@@ -95,19 +118,10 @@ impl SessionIds {
             }
             SessionId::V3Udp { tunnel, session_id } => {
                 self.v3_udp.remove(&(tunnel, session_id));
-                self.release_udp_use(session_id);
+                self.v3_udp_holders.remove(&(session_id, tunnel));
             }
             SessionId::V3Ip { session_id } => {
                 self.v3_ip.remove(&session_id);
-            }
-        }
-    }
-
-    fn release_udp_use(&mut self, session_id: u32) {
-        if let Some(uses) = self.v3_udp_uses.get_mut(&session_id) {
-            *uses -= 1;
-            if *uses == 0 {
-                self.v3_udp_uses.remove(&session_id);
             }
         }
     }

@@ -69,8 +69,8 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         }
     }
 
-    /// Removes a tunnel that no command has named.
-    fn remove_tunnel<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: TunnelKey) {
+    /// Removes a tunnel that no command has named, if it is still there: its socket was closed.
+    pub fn remove_tunnel<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: TunnelKey) {
         let Some(tunnel) = self.tunnels.get(key.0) else { return };
         let (config, stats, endpoints) =
             (tunnel.config.clone(), tunnel.stats, host.endpoints(&tunnel.socket));
@@ -113,6 +113,9 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         let key = SessionKey(self.sessions.vacant_key());
         if session.config.pw_type == PwType::Eth {
             create_device(host, key, &tunnel.socket, &mut session)?;
+        }
+        if let Some(pattern) = session.pattern(tunnel.config.version) {
+            host.divert(&tunnel.socket, &pattern);
         }
         self.insert_session(id, session);
         Ok(key)
@@ -164,6 +167,9 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         }
         if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
             tunnel.sessions.remove(&session.config.session_id);
+            if let Some(pattern) = session.pattern(tunnel.config.version) {
+                host.undivert(&tunnel.socket, &pattern);
+            }
         }
         if let Some(when) = session.timer.take() {
             self.timers.remove(&(when, key));

@@ -19,7 +19,6 @@ use l2tp_wire::{classify, v2, v3};
 use crate::drop_reason::DropReason;
 use crate::session::SessionKey;
 use crate::time::Instant;
-use crate::tx::low16;
 use crate::{Engine, TunnelKey};
 
 /// What became of a packet.
@@ -74,19 +73,46 @@ impl<S: Clone, D> Engine<S, D> {
         packet: &[u8],
         out: &mut impl Deliver<D>,
     ) -> Verdict {
-        let (found, version) = match classify::udp(packet) {
-            classify::Udp::Short | classify::Udp::Control => (None, 0),
-            classify::Udp::V2 { tunnel_id, session_id } => (self.lookup_v2(tunnel, tunnel_id, session_id), 2),
-            classify::Udp::V3 { version, session_id } => (self.lookup_v3_udp(tunnel, session_id), version),
-        };
-        let Some(key) = found else {
+        self.handle_shared_udp(now, &[tunnel], packet, out)
+    }
+
+    /// Takes a datagram that arrived where the sockets of all of `tunnels` receive: they have one 5-tuple. The keys are in
+    /// ascending order.
+    pub fn handle_shared_udp(
+        &mut self,
+        now: Instant,
+        tunnels: &[TunnelKey],
+        packet: &[u8],
+        out: &mut impl Deliver<D>,
+    ) -> Verdict {
+        let Some((key, version)) = self.lookup_udp(tunnels, packet) else {
             self.counters.up += 1;
             return Verdict::Up;
         };
-        let arrival = self.parse_udp(now, key, version, packet);
-        match arrival {
+        match self.parse_udp(now, key, version, packet) {
             Some(arrival) => self.receive(key, &arrival, out),
-            None => self.invalid(tunnel),
+            None => self.invalid(key),
+        }
+    }
+
+    /// The length of each datagram but the last in what may be a train of them ([`l2tp_wire::train`]), as it arrived where
+    /// the sockets of `tunnels` receive; all of it where it is not one. The keys are in ascending order.
+    #[must_use]
+    pub fn train_stride(&self, tunnels: &[TunnelKey], packet: &[u8]) -> usize {
+        let session = self.lookup_udp(tunnels, packet).and_then(|(key, _)| self.sessions.get(key.0));
+        session.map_or(packet.len(), |session| session.train_stride(packet))
+    }
+
+    /// The session that a datagram is for, and the version that it claims.
+    fn lookup_udp(&self, tunnels: &[TunnelKey], packet: &[u8]) -> Option<(SessionKey, u8)> {
+        match classify::udp(packet) {
+            classify::Udp::Short | classify::Udp::Control => None,
+            classify::Udp::V2 { tunnel_id, session_id } => {
+                self.lookup_v2(tunnels, tunnel_id, session_id).map(|key| (key, 2))
+            }
+            classify::Udp::V3 { version, session_id } => {
+                self.ids.find_v3_udp_in(tunnels, session_id).map(|key| (key, version))
+            }
         }
     }
 
@@ -108,14 +134,10 @@ impl<S: Clone, D> Engine<S, D> {
         }
     }
 
-    /// The session must be in the tunnel whose socket the packet came in on, as in Linux 6.1.
-    fn lookup_v2(&self, tunnel: TunnelKey, tunnel_id: u16, session_id: u16) -> Option<SessionKey> {
-        let owner = self.tunnels.get(tunnel.0)?;
-        (low16(owner.id()) == tunnel_id).then(|| self.ids.find_v2(tunnel_id, session_id)).flatten()
-    }
-
-    fn lookup_v3_udp(&self, tunnel: TunnelKey, session_id: u32) -> Option<SessionKey> {
-        self.ids.find_v3_udp(tunnel, session_id)
+    /// The session must be in a tunnel whose socket the packet came in on, as in Linux 6.1.
+    fn lookup_v2(&self, tunnels: &[TunnelKey], tunnel_id: u16, session_id: u16) -> Option<SessionKey> {
+        let key = self.ids.find_v2(tunnel_id, session_id)?;
+        tunnels.binary_search(&self.sessions.get(key.0)?.tunnel).is_ok().then_some(key)
     }
 
     fn lookup_v3_ip(&self, session_id: u32) -> Option<SessionKey> {
@@ -155,8 +177,9 @@ impl<S: Clone, D> Engine<S, D> {
     }
 
     /// The wrong version, or shorter than its session's header: counted by the tunnel and handed up.
-    fn invalid(&mut self, tunnel: TunnelKey) -> Verdict {
-        if let Some(tunnel) = self.tunnels.get_mut(tunnel.0) {
+    fn invalid(&mut self, key: SessionKey) -> Verdict {
+        let tunnel = self.sessions.get(key.0).map(|session| session.tunnel);
+        if let Some(tunnel) = tunnel.and_then(|tunnel| self.tunnels.get_mut(tunnel.0)) {
             tunnel.stats.rx_invalid += 1;
         }
         self.counters.up += 1;

@@ -182,7 +182,7 @@ mod tests {
         in_fresh_netns(|| {
             let not_udp = Some(libc::EPROTONOSUPPORT);
             assert_eq!(errno(File::open("/dev/null").unwrap()), Some(libc::ENOTSOCK));
-            assert_eq!(errno(std::io::pipe().unwrap().0), Some(libc::ENOTSOCK));
+            assert_eq!(errno(io::pipe().unwrap().0), Some(libc::ENOTSOCK));
             assert_eq!(errno(TcpListener::bind("127.0.0.1:0").unwrap()), not_udp);
             assert_eq!(errno(UnixDatagram::unbound().unwrap()), not_udp);
             let raw = crate::rawip::RawSocket::open(crate::rawip::Family::V4).unwrap();
