@@ -1,5 +1,6 @@
 //! A program at the door: requests and answers as bytes.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use l2tp_abi::Errno;
@@ -32,7 +33,7 @@ impl Door {
         let mut door = Self { stream, buffer: vec![0; MAX_MESSAGE], family: 0, seq: 0 };
         let request = get_family(L2TP_GENL_NAME, 1);
         let mut family = None;
-        door.talk(&request, |message| family = FamilyMessage::parse(message)).unwrap();
+        door.talk(&request, None, |message| family = FamilyMessage::parse(message)).unwrap();
         door.family = family.unwrap().id;
         door
     }
@@ -41,7 +42,14 @@ impl Door {
     pub(crate) fn ask(&mut self, request: &Request, each: impl FnMut(&Message<'_>)) -> Result<(), Errno> {
         self.seq += 1;
         let request = request.emit(self.family, self.seq);
-        self.talk(&request, each)
+        self.talk(&request, None, each)
+    }
+
+    /// Sends a request beside which a descriptor goes.
+    pub(crate) fn ask_with(&mut self, request: &Request, descriptor: impl AsFd) -> Result<(), Errno> {
+        self.seq += 1;
+        let request = request.emit(self.family, self.seq);
+        self.talk(&request, Some(descriptor.as_fd()), |_| {})
     }
 
     /// The request as bytes, for those who do something else with them.
@@ -49,8 +57,13 @@ impl Door {
         request.emit(self.family, 0)
     }
 
-    fn talk(&mut self, request: &[u8], mut each: impl FnMut(&Message<'_>)) -> Result<(), Errno> {
-        self.stream.send(request, &[]).unwrap();
+    fn talk(
+        &mut self,
+        request: &[u8],
+        descriptor: Option<BorrowedFd<'_>>,
+        mut each: impl FnMut(&Message<'_>),
+    ) -> Result<(), Errno> {
+        self.stream.send(request, descriptor.as_slice()).unwrap();
         loop {
             let length = self.stream.recv(&mut self.buffer, &mut Vec::new()).unwrap();
             assert!(length > 0, "the daemon hung up");
@@ -77,9 +90,13 @@ impl Door {
         self.session(conn_id, session_id).unwrap().stats
     }
 
-    pub(crate) fn tunnel_stats(&mut self, conn_id: u32) -> Stats {
+    pub(crate) fn tunnel(&mut self, conn_id: u32) -> Result<TunnelMessage, Errno> {
         let mut found = None;
-        self.ask(&Request::TunnelGet(conn_id), |message| found = TunnelMessage::parse(message)).unwrap();
-        found.unwrap().1.stats
+        self.ask(&Request::TunnelGet(conn_id), |message| found = TunnelMessage::parse(message))?;
+        Ok(found.unwrap().1)
+    }
+
+    pub(crate) fn tunnel_stats(&mut self, conn_id: u32) -> Stats {
+        self.tunnel(conn_id).unwrap().stats
     }
 }

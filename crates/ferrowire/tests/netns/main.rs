@@ -24,6 +24,7 @@ mod form;
 mod host;
 mod hostile;
 mod lifetime;
+mod managed;
 mod matrix;
 mod packet_socket;
 mod pair;
