@@ -14,6 +14,7 @@
 
 mod capture;
 mod checksum;
+mod client;
 mod crafted;
 mod daemon;
 mod device;
