@@ -55,7 +55,7 @@ fn a_program_makes_changes_lists_and_removes() {
     let ids: Vec<_> = connection.sessions().unwrap().map(|session| session.unwrap().session_id).collect();
     assert_eq!(ids, [10, 11]);
     assert!(connection.counters().unwrap().contains(&("sessions".to_owned(), 2)));
-    assert!(connection.debug_tunnels().unwrap().contains("TUNNEL 1, 2"));
+    assert!(connection.debug_tunnels().unwrap().contains("TUNNEL 1 peer 2"));
     connection.delete_session(&key).unwrap();
     connection.delete_tunnel(1).unwrap();
     assert_eq!(connection.tunnel(1).unwrap_err().errno(), Some(Errno::ENODEV));
