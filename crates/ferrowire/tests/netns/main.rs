@@ -32,5 +32,6 @@ mod reorder;
 mod require;
 mod sequence;
 mod tcp;
+mod trace;
 mod variant;
 mod wait;
