@@ -1,8 +1,8 @@
 //! `ferrowire debug`: the kernel's debug texts, character for character.
 
-use l2tp_abi::genl::ferrowire::{Request, parse_text};
+use l2tp_client::Connection;
 
-use crate::stats::{dump, write_out};
+use crate::stats::{explain, write_out};
 
 /// Which text.
 #[derive(Clone, Copy, clap::Subcommand)]
@@ -15,11 +15,9 @@ pub(crate) enum View {
 
 /// Writes the text to stdout.
 pub(crate) fn run(view: View) -> anyhow::Result<()> {
-    let request = match view {
-        View::Tunnels => Request::DebugTunnels,
-        View::Pppol2tp => Request::DebugPppol2tp,
+    let text = match view {
+        View::Tunnels => Connection::door().and_then(|mut daemon| daemon.debug_tunnels()),
+        View::Pppol2tp => Connection::door().and_then(|mut daemon| daemon.debug_pppol2tp()),
     };
-    let mut text = String::new();
-    dump(request, |message| text.extend(parse_text(message)))?;
-    write_out(&text)
+    write_out(&text.map_err(explain)?)
 }

@@ -7,7 +7,6 @@ mod daemon;
 mod debug;
 mod demo;
 mod doctor;
-mod door;
 mod l2tp;
 mod monitor;
 mod stats;
@@ -16,6 +15,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use l2tp_client::Connection;
 use l2tp_io::netns::NetNs;
 
 /// L2TP tunnels on a kernel that has no L2TP
@@ -81,13 +81,8 @@ fn run_l2tp(mut options: l2tp::Options, words: &[String]) -> ExitCode {
         return ExitCode::from(255);
     }
     let (out, err) = (&mut io::stdout(), &mut io::stderr());
-    if !options.kernel {
-        return l2tp::run(words, &options, &mut door::Connection::default(), out, err).into();
-    }
-    match door::Kernel::open() {
-        Ok(mut kernel) => l2tp::run(words, &options, &mut kernel, out, err).into(),
-        Err(error) => report(Err(anyhow::Error::new(error).context("cannot open a generic netlink socket"))),
-    }
+    let connect = if options.kernel { Connection::kernel } else { Connection::door };
+    l2tp::run(words, &options, connect, out, err).into()
 }
 
 /// Tells what went wrong on stderr, where anything did.

@@ -1,16 +1,11 @@
-//! `ferrowire stats`: every counter of the network namespace; and how the operator's verbs ask the daemon.
+//! `ferrowire stats`: every counter of the network namespace; and what the operator's verbs say when it has none.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use anyhow::anyhow;
-use l2tp_abi::Errno;
-use l2tp_abi::genl::ferrowire::{FERROWIRE_GENL_NAME, Request, parse_counter};
-use l2tp_abi::nl::Message;
+use l2tp_client::{Connection, Errno, Error};
 use serde_json::{Map, Value};
-
-use crate::door::Connection;
-use crate::l2tp::{Client, Failure};
 
 /// What the counters are told as.
 #[derive(clap::Args)]
@@ -25,8 +20,7 @@ pub(crate) struct StatsArgs {
 
 /// Writes the counters to stdout.
 pub(crate) fn run(args: &StatsArgs) -> anyhow::Result<()> {
-    let mut counters = Vec::new();
-    dump(Request::Stats, |message| counters.extend(parse_counter(message)))?;
+    let counters = Connection::door().and_then(|mut daemon| daemon.counters()).map_err(explain)?;
     let text = if args.json { json(counters) } else { text(&counters, args.all) };
     write_out(&text)
 }
@@ -39,27 +33,20 @@ pub(crate) fn write_out(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Asks the daemon for a dump of the family "ferrowire" and gives `each` of its messages.
-pub(crate) fn dump(request: Request, each: impl FnMut(&Message<'_>)) -> anyhow::Result<()> {
-    let mut door = Connection::default();
-    let mut client = Client::connect_to(&mut door, FERROWIRE_GENL_NAME).map_err(explain)?;
-    client.talk(|family, seq| request.emit(family, seq), each).map_err(explain)
-}
-
-/// What a failure means to whoever typed the command.
-pub(crate) fn explain(failure: Failure) -> anyhow::Error {
-    match failure {
-        Failure::Refused { errno: Errno::EPERM, .. } => {
+/// What an error means to whoever typed the command.
+pub(crate) fn explain(error: Error) -> anyhow::Error {
+    match error {
+        Error::Refused { errno: Errno::EPERM, .. } => {
             anyhow!("not permitted: it takes CAP_NET_ADMIN in this network namespace, try with sudo")
         }
-        Failure::Refused { errno: Errno::ENOENT, .. } => {
+        Error::Refused { errno: Errno::ENOENT, .. } => {
             anyhow!("the daemon of this network namespace is older than this program: restart it")
         }
-        Failure::Refused { errno, message } => anyhow!("refused: {}", message.unwrap_or(errno.to_string())),
-        Failure::Broken(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+        Error::Refused { errno, message, .. } => anyhow!("refused: {}", message.unwrap_or(errno.to_string())),
+        Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             anyhow!("no daemon serves this network namespace: start it with \"ferrowire daemon\"")
         }
-        Failure::Broken(error) => anyhow::Error::new(error).context("cannot talk to the daemon"),
+        Error::Io(error) => anyhow::Error::new(error).context("cannot talk to the daemon"),
     }
 }
 

@@ -10,6 +10,7 @@
 //! | [`tx`] | a frame's way out: sequence number and header |
 //! | [`host`] | what the subsystem asks of the operating system |
 //! | [`stats`], [`drop_reason`] | what is counted |
+//! | [`trace`] | the kernel's tracepoints |
 //! | [`error`] | why a command is refused, and its errno |
 //!
 //! The reference is the kernel's `net/l2tp`; where this differs on purpose, `docs/differences.md` says so.
@@ -29,6 +30,7 @@ pub mod session;
 pub mod slots;
 pub mod stats;
 pub mod time;
+pub mod trace;
 pub mod tunnel;
 pub mod tx;
 

@@ -13,6 +13,10 @@ use rustix::net::{
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// The abstract name at which a daemon listens, one in every network namespace.
+pub const NAME: &[u8] = b"ferrowire";
 
 /// File descriptors that one message carries at most.
 pub const MAX_FDS: usize = 16;
@@ -64,6 +68,7 @@ impl AsFd for DoorListener {
 }
 
 /// One caller's connection, either end of it.
+#[derive(Debug)]
 pub struct DoorStream {
     descriptor: OwnedFd,
 }
@@ -87,6 +92,14 @@ impl DoorStream {
         Ok(rustix::io::ioctl_fionbio(&self.descriptor, nonblocking)?)
     }
 
+    /// Sets how long sending and receiving wait at most; `None`: as long as it takes.
+    ///
+    /// # Errors
+    /// `InvalidInput` for no time at all.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        crate::sockopt::set_timeout(&self.descriptor, timeout)
+    }
+
     /// Bytes of the longest message that this end can send: [`MAX_MESSAGE`], or what the host's limit on send buffers
     /// (twice net.core.wmem_max) leaves a process without CAP_NET_ADMIN.
     ///
@@ -102,7 +115,7 @@ impl DoorStream {
     /// returns its length; 0 when the other side has hung up.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing waits; `EMSGSIZE` for a message longer than the buffer, or with more descriptors
+    /// `WouldBlock` when nothing waits, or came in time; `EMSGSIZE` for a message longer than the buffer, or with more descriptors
     /// than allowed or than this process may open: the message is gone, its descriptors are closed, the stream goes
     /// on. `ECONNRESET` when the other side hung up with messages unread.
     pub fn recv(&self, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<usize> {

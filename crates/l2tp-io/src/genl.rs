@@ -6,12 +6,14 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recvfrom, send, socket_with,
 };
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 /// A dump's datagram has 32 KiB at most.
 const REPLY_BYTES: usize = 64 << 10;
 
 /// A blocking socket to the kernel's generic netlink families, those of the namespace in which it was opened.
+#[derive(Debug)]
 pub struct GenericNetlink {
     socket: OwnedFd,
 }
@@ -29,6 +31,23 @@ impl GenericNetlink {
         Ok(Self { socket })
     }
 
+    /// Joins a multicast group, by its id (`NETLINK_ADD_MEMBERSHIP`).
+    ///
+    /// # Errors
+    /// `EINVAL`: there is no such group; `EPERM`: it is not for everybody.
+    pub fn join(&self, group: u32) -> io::Result<()> {
+        let group = i32::try_from(group).map_err(|_| io::ErrorKind::InvalidInput)?;
+        sockopt::set(&self.socket, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group)
+    }
+
+    /// Sets how long [`Self::send`] and [`Self::recv`] wait at most; `None`: as long as it takes.
+    ///
+    /// # Errors
+    /// `InvalidInput` for no time at all.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        sockopt::set_timeout(&self.socket, timeout)
+    }
+
     /// Sends one datagram of messages to the kernel.
     ///
     /// # Errors
@@ -41,7 +60,7 @@ impl GenericNetlink {
     /// Waits for one datagram of the kernel's.
     ///
     /// # Errors
-    /// `ENOBUFS` when answers were lost; those of recvfrom(2).
+    /// `ENOBUFS` when answers were lost; `WouldBlock` when none came in time; those of recvfrom(2).
     pub fn recv(&self) -> io::Result<Vec<u8>> {
         loop {
             let mut buffer = vec![0; REPLY_BYTES];
@@ -57,9 +76,28 @@ impl GenericNetlink {
     }
 }
 
+impl AsFd for GenericNetlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::GenericNetlink;
+    use std::io::ErrorKind;
+    use std::time::Duration;
+
+    /// The controller's own group has the same id on every kernel (`GENL_ID_CTRL`).
+    #[test]
+    fn groups_and_time() {
+        let socket = GenericNetlink::open().unwrap();
+        socket.join(0x10).unwrap();
+        assert_eq!(socket.join(u32::MAX).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(socket.set_timeout(Some(Duration::ZERO)).unwrap_err().kind(), ErrorKind::InvalidInput);
+        socket.set_timeout(Some(Duration::from_millis(1))).unwrap();
+        assert_eq!(socket.recv().unwrap_err().kind(), ErrorKind::WouldBlock);
+    }
 
     /// CTRL_CMD_GETFAMILY for "nlctrl", which every kernel with generic netlink has.
     #[test]

@@ -3,6 +3,7 @@
 use rustix::net::sockopt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 /// Bytes a tunnel socket may queue in each direction: some 60 super-frames. The kernel doubles it, for its own
 /// bookkeeping.
@@ -43,6 +44,13 @@ pub(crate) fn get_u64(fd: impl AsFd, level: i32, option: i32) -> io::Result<u64>
 /// `ENOTSOCK` for what is no socket.
 pub fn cookie(socket: impl AsFd) -> io::Result<u64> {
     get_u64(socket, libc::SOL_SOCKET, libc::SO_COOKIE)
+}
+
+/// Sets how long sending and receiving wait at most; `None`: as long as it takes. No time at all is `InvalidInput`.
+pub(crate) fn set_timeout(fd: impl AsFd, timeout: Option<Duration>) -> io::Result<()> {
+    let fd = fd.as_fd();
+    sockopt::set_socket_timeout(fd, sockopt::Timeout::Send, timeout)?;
+    Ok(sockopt::set_socket_timeout(fd, sockopt::Timeout::Recv, timeout)?)
 }
 
 /// Gives the socket large queues: beyond the host's limit with CAP_NET_ADMIN, else up to it

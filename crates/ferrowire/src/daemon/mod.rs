@@ -2,6 +2,7 @@
 
 mod caller;
 mod service;
+mod trace;
 
 use std::io::Write;
 
@@ -24,6 +25,9 @@ pub(crate) struct DaemonArgs {
     /// Threads that carry frames; by default one a processor, up to four
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Write the kernel's tracepoints to stderr; slows every packet with a sequence number
+    #[arg(long)]
+    trace: bool,
     /// End when the process that started this one ends
     #[arg(long, hide = true)]
     die_with_parent: bool,
@@ -34,6 +38,9 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     if args.die_with_parent {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
             .context("cannot ask to end with the parent process")?;
+    }
+    if args.trace {
+        trace::begin()?;
     }
     let signals = Signals::block().context("cannot block signals")?;
     if let Some(name) = &args.netns {

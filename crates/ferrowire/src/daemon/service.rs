@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Context;
 use l2tp_datapath::{Datapath, NetEngine, SystemHost};
 use l2tp_io::creds::caller_may_administer;
-use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
+use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE, NAME};
 use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
 use l2tp_io::signals::{Signal, Signals};
@@ -14,7 +14,6 @@ use l2tp_mgmt::netlink::announce_deaths;
 use std::os::fd::AsFd;
 
 use super::caller::{Caller, Notification};
-use crate::door::NAME;
 
 /// Callers that may be connected at the same time.
 const CALLERS_MAX: usize = 256;

@@ -7,14 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use l2tp_abi::genl::l2tp::{Request, SessionKey, SessionMessage};
+use l2tp_client::{Connection, Error, Request, SessionKey, SessionMessage};
 use l2tp_io::netns::NetNs;
 use l2tp_io::rtnl::Rtnl;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
-
-use crate::door::Connection;
-use crate::l2tp::{Client, Failure};
 
 /// How long a daemon may take to be ready, and to end.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -44,31 +41,21 @@ impl Host {
 
     /// Has the daemon carry out requests that change something.
     pub(super) fn apply(&self, requests: &[Request]) -> anyhow::Result<()> {
-        self.netns.within(|| {
-            let mut door = Connection::default();
-            let mut client = Client::connect(&mut door).map_err(|failure| self.failed(failure))?;
-            requests
-                .iter()
-                .try_for_each(|request| client.ask(request, |_| {}))
-                .map_err(|failure| self.failed(failure))
-        })?
+        self.netns
+            .within(|| {
+                let mut connection = Connection::door()?;
+                requests.iter().try_for_each(|request| connection.carry_out(request))
+            })?
+            .map_err(|error| self.failed(error))
     }
 
     /// What the daemon says of a session.
     pub(super) fn session(&self, conn_id: u32, session_id: u32) -> anyhow::Result<SessionMessage> {
-        let request = Request::SessionGet(SessionKey::Ids { conn_id, session_id });
-        let found = self.netns.within(|| {
-            let mut found = None;
-            let mut door = Connection::default();
-            let mut client = Client::connect(&mut door)?;
-            client.ask(&request, |message| {
-                found = SessionMessage::parse(message).map(|(_, session)| session);
-            })?;
-            Ok(found)
-        })?;
-        found
-            .map_err(|failure| self.failed(failure))?
-            .with_context(|| format!("the daemon of host {} does not know session {session_id}", self.name))
+        let key = SessionKey::Ids { conn_id, session_id };
+        self.netns
+            .within(|| Connection::door()?.session(&key))?
+            .map_err(|error| self.failed(error))
+            .with_context(|| format!("what has become of session {session_id}?"))
     }
 
     /// Gives a device its addresses, brings it up, and returns its MTU.
@@ -78,13 +65,13 @@ impl Host {
         })
     }
 
-    fn failed(&self, failure: Failure) -> anyhow::Error {
-        match failure {
-            Failure::Refused { errno, message } => {
+    fn failed(&self, error: Error) -> anyhow::Error {
+        match error {
+            Error::Refused { errno, message, .. } => {
                 let why = message.map(|text| format!(": {text}")).unwrap_or_default();
                 anyhow!("the daemon of host {} refused: {errno}{why}", self.name)
             }
-            Failure::Broken(error) => anyhow!("the daemon of host {} does not answer: {error}", self.name),
+            Error::Io(error) => anyhow!("the daemon of host {} does not answer: {error}", self.name),
         }
     }
 }

@@ -4,13 +4,12 @@ use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 
-use l2tp_io::door::DoorStream;
+use l2tp_io::door::{DoorStream, NAME as DOOR};
 use l2tp_io::udp::{self, UdpConfig};
 use rustix::net::sockopt;
 use rustix::process::{Resource, getrlimit};
 
 use super::check::Check;
-use crate::door;
 use crate::l2tp::os_error_text;
 
 /// Bytes that a tunnel socket asks for in each direction.
@@ -102,7 +101,7 @@ fn sessions_of(limit: Option<u64>) -> Check {
 /// Whether there is somebody to talk to.
 pub(super) fn daemon() -> Check {
     const NAME: &str = "daemon";
-    match DoorStream::connect(door::NAME) {
+    match DoorStream::connect(DOOR) {
         Ok(_) => Check::ok(NAME, "serves this network namespace"),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             Check::note(NAME, "none serves this network namespace").with_fix("ferrowire daemon")

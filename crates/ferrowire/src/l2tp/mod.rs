@@ -2,11 +2,10 @@
 //!
 //! A script that calls or reads `ip l2tp` works with the name exchanged. Three faults of iproute2 6.1 are mended:
 //! `show` with ids lists what they name and not everything; a session shows neither the cookies nor the reorder timeout
-//! of the one before it. Nothing here does input or output but through [`Door`] and the writers given to [`run()`].
+//! of the one before it. Nothing here does input or output but through the [`Connection`](l2tp_client::Connection) and the writers given to [`run()`].
 
 mod address;
 mod args;
-mod client;
 mod command;
 mod fault;
 mod json;
@@ -20,7 +19,6 @@ mod tests;
 mod tunnel;
 mod usage;
 
-pub(crate) use client::{Client, Door, Failure};
 pub(crate) use options::Options;
 pub(crate) use run::run;
 

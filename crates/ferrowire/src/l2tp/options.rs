@@ -11,7 +11,7 @@ pub(crate) struct Options {
     pub(crate) oneline: bool,
     /// `-n NAME`, `-netns NAME`: the network namespace to speak to.
     pub(crate) netns: Option<String>,
-    /// `-kernel`, which `ip` does not have: speak to the kernel's own L2TP, not to the daemon.
+    /// `--kernel` (or `-kernel`), which `ip` does not have: speak to the kernel's own L2TP, not to the daemon.
     pub(crate) kernel: bool,
 }
 

@@ -5,8 +5,8 @@ use std::io::Write;
 use l2tp_abi::Errno;
 use l2tp_abi::genl::l2tp::{Request, SessionKey, SessionMessage, TunnelMessage};
 use l2tp_abi::nl::Message;
+use l2tp_client::{Connection, Error, Transport, Warning};
 
-use super::client::{Client, Door, Failure, sentence};
 use super::command::{self, Action};
 use super::fault::Fault;
 use super::options::Options;
@@ -14,16 +14,17 @@ use super::show;
 
 /// Runs `ferrowire l2tp WORDS…` and returns its exit code: 0 done, 255 wrong grammar, 2 refused, 1 anything else.
 ///
-/// `options` are those that stood before the word `l2tp`, or directly behind it.
-pub(crate) fn run(
+/// `options` are those that stood before the word `l2tp`, or directly behind it. It connects with the first request: a
+/// command that is wrong, or asks for help, needs no daemon.
+pub(crate) fn run<T: Transport>(
     words: &[String],
     options: &Options,
-    door: &mut impl Door,
+    connect: impl FnOnce() -> Result<Connection<T>, Error>,
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> u8 {
     let mut warnings = String::new();
-    let (stdout, stderr, code) = match execute(words, options, door, &mut warnings) {
+    let (stdout, stderr, code) = match execute(words, options, connect, &mut warnings) {
         Ok(stdout) => (stdout, warnings, 0),
         Err(fault) => (String::new(), warnings + &fault.stderr, fault.code),
     };
@@ -34,50 +35,50 @@ pub(crate) fn run(
 }
 
 /// Does what the words ask for; returns what goes to stdout.
-fn execute(
+fn execute<T: Transport>(
     words: &[String],
     options: &Options,
-    door: &mut impl Door,
+    connect: impl FnOnce() -> Result<Connection<T>, Error>,
     warnings: &mut String,
 ) -> Result<String, Fault> {
     let action = command::parse(words, warnings)?;
-    let mut client = Client::connect(door).map_err(unreachable_family)?;
+    let mut connection = connect().map_err(unreachable_family)?;
     let result = match action {
-        Action::Change(requests) => change(&mut client, &requests).map(|()| String::new()),
+        Action::Change(requests) => change(&mut connection, &requests).map(|()| String::new()),
         Action::ShowTunnels { tunnel_id } => {
-            tunnels(&mut client, tunnel_id).map(|list| show::tunnels(&list, options)).map_err(dump_failed)
+            tunnels(&mut connection, tunnel_id).map(|list| show::tunnels(&list, options)).map_err(dump_failed)
         }
-        Action::ShowSessions { tunnel_id, session_id } => sessions(&mut client, tunnel_id, session_id)
+        Action::ShowSessions { tunnel_id, session_id } => sessions(&mut connection, tunnel_id, session_id)
             .map(|list| show::sessions(&list, options))
             .map_err(dump_failed),
     };
-    warnings.push_str(&client.warnings);
+    warnings.extend(connection.take_warnings().iter().map(warning));
     result
 }
 
-fn change(client: &mut Client<'_, impl Door>, requests: &[Request]) -> Result<(), Fault> {
+fn change(connection: &mut Connection<impl Transport>, requests: &[Request]) -> Result<(), Fault> {
     requests
         .iter()
-        .try_for_each(|request| client.ask(request, |_| {}))
-        .map_err(|failure| failed(failure, "", 2))
+        .try_for_each(|request| connection.carry_out(request))
+        .map_err(|error| failed(error, "", 2))
 }
 
 /// The tunnels that match. A dump always tells of all, so the one with a known id is asked for by itself.
 fn tunnels(
-    client: &mut Client<'_, impl Door>,
+    connection: &mut Connection<impl Transport>,
     tunnel_id: Option<u32>,
-) -> Result<Vec<TunnelMessage>, Failure> {
+) -> Result<Vec<TunnelMessage>, Error> {
     let request = tunnel_id.map_or(Request::TunnelDump, Request::TunnelGet);
     let matches = |tunnel: &TunnelMessage| tunnel_id.is_none_or(|id| id == tunnel.conn_id);
-    list(client, &request, |message| TunnelMessage::parse(message).map(|(_, tunnel)| tunnel).filter(matches))
+    list(connection, &request, |message| Some(TunnelMessage::parse(message)?.1), matches)
 }
 
 /// The sessions that match, found in the same way.
 fn sessions(
-    client: &mut Client<'_, impl Door>,
+    connection: &mut Connection<impl Transport>,
     tunnel_id: Option<u32>,
     session_id: Option<u32>,
-) -> Result<Vec<SessionMessage>, Failure> {
+) -> Result<Vec<SessionMessage>, Error> {
     let request = match (tunnel_id, session_id) {
         (Some(conn_id), Some(session_id)) => Request::SessionGet(SessionKey::Ids { conn_id, session_id }),
         _ => Request::SessionDump,
@@ -86,42 +87,56 @@ fn sessions(
         tunnel_id.is_none_or(|id| id == session.conn_id)
             && session_id.is_none_or(|id| id == session.session_id)
     };
-    list(client, &request, |message| {
-        SessionMessage::parse(message).map(|(_, session)| session).filter(matches)
-    })
+    list(connection, &request, |message| Some(SessionMessage::parse(message)?.1), matches)
 }
 
 /// The objects that `request` asks for. That there is none is no error, as it is none for a dump.
-fn list<T>(
-    client: &mut Client<'_, impl Door>,
+fn list<M>(
+    connection: &mut Connection<impl Transport>,
     request: &Request,
-    read: impl Fn(&Message<'_>) -> Option<T>,
-) -> Result<Vec<T>, Failure> {
-    let mut found = Vec::new();
-    match client.ask(request, |message| found.extend(read(message))) {
-        Err(Failure::Refused { errno: Errno::ENODEV, .. }) => Ok(found),
-        other => other.map(|()| found),
+    read: fn(&Message<'_>) -> Option<M>,
+    matches: impl Fn(&M) -> bool,
+) -> Result<Vec<M>, Error> {
+    let found = connection.ask(request, read)?;
+    let found = found.filter(|object| object.as_ref().map_or(true, &matches)).collect();
+    match found {
+        Err(Error::Refused { errno: Errno::ENODEV, .. }) => Ok(Vec::new()),
+        other => other,
     }
 }
 
-fn dump_failed(failure: Failure) -> Fault {
-    failed(failure, "Dump terminated\n", 1)
+/// A warning as iproute2 prints it.
+fn warning(warning: &Warning) -> String {
+    match warning {
+        Warning::Said(text) => sentence("Warning", text),
+        Warning::DumpInterrupted => "Dump was interrupted and may be inconsistent.\n".to_owned(),
+    }
 }
 
-fn unreachable_family(failure: Failure) -> Fault {
-    failed(failure, "Error talking to the kernel\n", 1)
+/// What a server says, as iproute2 prints it: with a full stop.
+fn sentence(kind: &str, text: &str) -> String {
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!("{kind}: {text}{stop}\n")
+}
+
+fn dump_failed(error: Error) -> Fault {
+    failed(error, "Dump terminated\n", 1)
+}
+
+fn unreachable_family(error: Error) -> Fault {
+    failed(error, "Error talking to the kernel\n", 1)
 }
 
 /// The words for a failure: `after` and `code` are those of a refusal.
-fn failed(failure: Failure, after: &str, code: u8) -> Fault {
-    match failure {
-        Failure::Refused { message: Some(text), .. } => {
+fn failed(error: Error, after: &str, code: u8) -> Fault {
+    match error {
+        Error::Refused { message: Some(text), .. } => {
             Fault { stderr: sentence("Error", &text) + after, code }
         }
-        Failure::Refused { errno, message: None } => {
+        Error::Refused { errno, message: None, .. } => {
             Fault { stderr: format!("RTNETLINK answers: {errno}\n{after}"), code }
         }
-        Failure::Broken(error) => Fault {
+        Error::Io(error) => Fault {
             stderr: format!(
                 "Cannot talk to the L2TP daemon of this network namespace: {error}.\n\
                  Start it with \"ferrowire daemon\".\n"

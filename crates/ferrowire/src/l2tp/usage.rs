@@ -2,7 +2,7 @@
 
 /// What `ferrowire l2tp help` prints: the grammar of `ip l2tp`, then what goes beyond it.
 pub(super) const TEXT: &str = "\
-Usage: ferrowire [ -j[son] ] [ -p[retty] ] [ -o[neline] ] [ -n[etns] NAME ] [ -kernel ] l2tp COMMAND
+Usage: ferrowire [ -j[son] ] [ -p[retty] ] [ -o[neline] ] [ -n[etns] NAME ] [ --kernel ] l2tp COMMAND
 
   add tunnel    tunnel_id ID peer_tunnel_id ID local ADDR remote ADDR
                 [ encap { udp | ip } ] [ udp_sport PORT udp_dport PORT ]

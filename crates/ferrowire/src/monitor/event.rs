@@ -3,92 +3,41 @@
 use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 
-use l2tp_abi::genl::l2tp::{
-    L2TP_CMD_SESSION_CREATE, L2TP_CMD_SESSION_DELETE, L2TP_CMD_SESSION_MODIFY, L2TP_CMD_TUNNEL_CREATE,
-    L2TP_CMD_TUNNEL_DELETE, L2TP_CMD_TUNNEL_MODIFY, L2TP_ENCAPTYPE_UDP, L2TP_PWTYPE_ETH, L2TP_PWTYPE_PPP,
-    SessionMessage, Stats, TunnelMessage,
-};
-use l2tp_abi::nl::{Message, NLMSG_OVERRUN};
+use l2tp_abi::genl::l2tp::{L2TP_ENCAPTYPE_UDP, L2TP_PWTYPE_ETH, L2TP_PWTYPE_PPP};
+use l2tp_client::{Change, Event, SessionMessage, Stats, TunnelMessage};
 use serde_json::{Value, json};
 
-/// One event.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    Tunnel(Change, TunnelMessage),
-    Session(Change, SessionMessage),
-    /// Some events were lost here, because this program read too slowly.
-    Lost,
-}
-
-/// What became of a tunnel or session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Created,
-    Modified,
-    /// By a command of its own.
-    Deleted,
-    /// Without one: with its tunnel, its device or the daemon.
-    Died,
-}
-
-impl Change {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Modified => "modified",
-            Self::Deleted => "deleted",
-            Self::Died => "died",
-        }
-    }
-
-    const fn is_end(self) -> bool {
-        matches!(self, Self::Deleted | Self::Died)
+/// One line, without its end.
+pub(super) fn text(event: &Event) -> String {
+    match event {
+        Event::Tunnel(change, tunnel) => tunnel_text(*change, tunnel),
+        Event::Session(change, session) => session_text(*change, session),
+        Event::Lost => "events were lost here: they came faster than they were read".to_owned(),
     }
 }
 
-impl Event {
-    /// Reads a notification; `None` for one that is of no interest. Deaths without a command come from nobody's port.
-    pub(super) fn parse(message: &Message<'_>) -> Option<Self> {
-        if message.header.kind == NLMSG_OVERRUN {
-            return Some(Self::Lost);
-        }
-        let end = if message.header.port == 0 { Change::Died } else { Change::Deleted };
-        let change = match *message.payload.first()? {
-            L2TP_CMD_TUNNEL_CREATE | L2TP_CMD_SESSION_CREATE => Change::Created,
-            L2TP_CMD_TUNNEL_MODIFY | L2TP_CMD_SESSION_MODIFY => Change::Modified,
-            L2TP_CMD_TUNNEL_DELETE | L2TP_CMD_SESSION_DELETE => end,
-            _ => return None,
-        };
-        let (cmd, tunnel) = TunnelMessage::parse(message)?;
-        if matches!(cmd, L2TP_CMD_TUNNEL_CREATE | L2TP_CMD_TUNNEL_MODIFY | L2TP_CMD_TUNNEL_DELETE) {
-            return Some(Self::Tunnel(change, tunnel));
-        }
-        SessionMessage::parse(message).map(|(_, session)| Self::Session(change, session))
+/// One JSON object, on one line.
+pub(super) fn json(event: &Event) -> String {
+    match event {
+        Event::Tunnel(change, tunnel) => tunnel_json(*change, tunnel),
+        Event::Session(change, session) => session_json(*change, session),
+        Event::Lost => json!({ "event": "lost" }),
     }
+    .to_string()
+}
 
-    /// One line, without its end.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Tunnel(change, tunnel) => tunnel_text(*change, tunnel),
-            Self::Session(change, session) => session_text(*change, session),
-            Self::Lost => "events were lost here: they came faster than they were read".to_owned(),
-        }
-    }
-
-    /// One JSON object, on one line.
-    pub(super) fn json(&self) -> String {
-        match self {
-            Self::Tunnel(change, tunnel) => tunnel_json(*change, tunnel),
-            Self::Session(change, session) => session_json(*change, session),
-            Self::Lost => json!({ "event": "lost" }),
-        }
-        .to_string()
+const fn name(change: Change) -> &'static str {
+    match change {
+        Change::Created => "created",
+        Change::Modified => "modified",
+        Change::Deleted => "deleted",
+        Change::Died => "died",
     }
 }
 
 fn tunnel_text(change: Change, tunnel: &TunnelMessage) -> String {
-    let (name, ports) = (change.name(), tunnel.ports);
-    let mut text = format!("tunnel {} {name}, peer {}", tunnel.conn_id, tunnel.peer_conn_id);
+    let (what, ports) = (name(change), tunnel.ports);
+    let mut text = format!("tunnel {} {what}, peer {}", tunnel.conn_id, tunnel.peer_conn_id);
     if tunnel.proto_version != 3 {
         text += &format!(", L2TPv{}", tunnel.proto_version);
     }
@@ -98,8 +47,8 @@ fn tunnel_text(change: Change, tunnel: &TunnelMessage) -> String {
 }
 
 fn session_text(change: Change, session: &SessionMessage) -> String {
-    let (id, tunnel, name) = (session.session_id, session.conn_id, change.name());
-    let mut text = format!("session {id} in tunnel {tunnel} {name}, peer {}", session.peer_session_id);
+    let (id, tunnel, what) = (session.session_id, session.conn_id, name(change));
+    let mut text = format!("session {id} in tunnel {tunnel} {what}, peer {}", session.peer_session_id);
     text += &format!(", {}", pw_name(session.pw_type));
     if let Some(ifname) = &session.ifname {
         text += &format!(", interface {ifname}");
@@ -118,7 +67,7 @@ fn session_text(change: Change, session: &SessionMessage) -> String {
 
 /// What was carried, at the end.
 fn counts(change: Change, stats: &Stats) -> String {
-    if !change.is_end() {
+    if !matches!(change, Change::Deleted | Change::Died) {
         return String::new();
     }
     let Stats { tx_packets, tx_bytes, rx_packets, rx_bytes, .. } = stats;
@@ -135,7 +84,7 @@ fn end(address: IpAddr, port: Option<u16>) -> impl Display {
 
 fn tunnel_json(change: Change, tunnel: &TunnelMessage) -> Value {
     json!({
-        "event": format!("tunnel_{}", change.name()),
+        "event": format!("tunnel_{}", name(change)),
         "tunnel_id": tunnel.conn_id,
         "peer_tunnel_id": tunnel.peer_conn_id,
         "version": tunnel.proto_version,
@@ -150,7 +99,7 @@ fn tunnel_json(change: Change, tunnel: &TunnelMessage) -> Value {
 
 fn session_json(change: Change, session: &SessionMessage) -> Value {
     json!({
-        "event": format!("session_{}", change.name()),
+        "event": format!("session_{}", name(change)),
         "session_id": session.session_id,
         "tunnel_id": session.conn_id,
         "peer_session_id": session.peer_session_id,
@@ -195,8 +144,6 @@ const fn pw_name(pw_type: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use l2tp_abi::genl::l2tp::L2TP_CMD_TUNNEL_GET;
-    use l2tp_abi::nl::{Header, Messages, emit_overrun};
 
     fn tunnel() -> TunnelMessage {
         TunnelMessage {
@@ -224,29 +171,22 @@ mod tests {
         }
     }
 
-    fn heard(port: u32, emit: impl FnOnce(&mut Vec<u8>, Header)) -> Option<Event> {
-        let mut bytes = Vec::new();
-        emit(&mut bytes, Header { kind: 0x23, flags: 4, seq: 0, port });
-        Event::parse(&Messages::new(&bytes).next().unwrap())
-    }
-
-    fn tunnel_event(cmd: u8, port: u32) -> Event {
-        heard(port, |out, header| tunnel().emit(out, header, cmd)).unwrap()
+    fn tunnel_told(change: Change) -> String {
+        text(&Event::Tunnel(change, tunnel()))
     }
 
     #[test]
     fn the_life_of_a_tunnel() {
         let told = "peer 2, encap UDP, 192.0.2.1:5000 to 192.0.2.2:5001";
         let ended = "sent 4 packets of 400 bytes, received 3 of 300";
-        for (cmd, port, want) in [
-            (L2TP_CMD_TUNNEL_CREATE, 16, format!("tunnel 1 created, {told}")),
-            (L2TP_CMD_TUNNEL_MODIFY, 16, format!("tunnel 1 modified, {told}")),
-            (L2TP_CMD_TUNNEL_DELETE, 16, format!("tunnel 1 deleted, {told}, {ended}")),
-            (L2TP_CMD_TUNNEL_DELETE, 0, format!("tunnel 1 died, {told}, {ended}")),
+        for (change, want) in [
+            (Change::Created, format!("tunnel 1 created, {told}")),
+            (Change::Modified, format!("tunnel 1 modified, {told}")),
+            (Change::Deleted, format!("tunnel 1 deleted, {told}, {ended}")),
+            (Change::Died, format!("tunnel 1 died, {told}, {ended}")),
         ] {
-            assert_eq!(tunnel_event(cmd, port).text(), want);
+            assert_eq!(tunnel_told(change), want);
         }
-        assert_eq!(heard(1, |out, header| tunnel().emit(out, header, L2TP_CMD_TUNNEL_GET)), None);
     }
 
     #[test]
@@ -254,44 +194,41 @@ mod tests {
         let (local, peer) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
         let v6 = TunnelMessage { proto_version: 2, local, peer, ..tunnel() };
         let want = "tunnel 1 created, peer 2, L2TPv2, encap UDP, [2001:db8::1]:5000 to [2001:db8::2]:5001";
-        assert_eq!(Event::Tunnel(Change::Created, v6.clone()).text(), want);
+        assert_eq!(text(&Event::Tunnel(Change::Created, v6.clone())), want);
         let ip = TunnelMessage { proto_version: 3, encap_type: 1, ports: None, ..v6 };
         let want = "tunnel 1 created, peer 2, encap IP, 2001:db8::1 to 2001:db8::2";
-        assert_eq!(Event::Tunnel(Change::Created, ip).text(), want);
+        assert_eq!(text(&Event::Tunnel(Change::Created, ip)), want);
     }
 
     #[test]
     fn the_life_of_a_session() {
         let told = "peer 20, ETH, interface l2tpeth0";
-        let event = heard(16, |out, header| session().emit(out, header, L2TP_CMD_SESSION_CREATE)).unwrap();
-        assert_eq!(event.text(), format!("session 10 in tunnel 1 created, {told}"));
+        let event = Event::Session(Change::Created, session());
+        assert_eq!(text(&event), format!("session 10 in tunnel 1 created, {told}"));
         let changed =
             SessionMessage { send_seq: true, recv_seq: true, lns_mode: true, recv_timeout: 52, ..session() };
-        let event = heard(16, |out, header| changed.emit(out, header, L2TP_CMD_SESSION_MODIFY)).unwrap();
         let settings = "sequence numbers send recv, LNS, reorder timeout 52 ms";
-        assert_eq!(event.text(), format!("session 10 in tunnel 1 modified, {told}, {settings}"));
-        let event = heard(0, |out, header| session().emit(out, header, L2TP_CMD_SESSION_DELETE)).unwrap();
+        let event = Event::Session(Change::Modified, changed);
+        assert_eq!(text(&event), format!("session 10 in tunnel 1 modified, {told}, {settings}"));
+        let event = Event::Session(Change::Died, session());
         let want = format!("session 10 in tunnel 1 died, {told}, sent 0 packets of 0 bytes, received 0 of 0");
-        assert_eq!(event.text(), want);
+        assert_eq!(text(&event), want);
     }
 
     #[test]
     fn json_lines() {
-        let line = tunnel_event(L2TP_CMD_TUNNEL_DELETE, 0).json();
+        let line = json(&Event::Tunnel(Change::Died, tunnel()));
         let value: Value = serde_json::from_str(&line).unwrap();
         assert!(line.starts_with("{\"event\":\"tunnel_died\",\"tunnel_id\":1,") && !line.contains('\n'));
         assert_eq!((&value["local"], &value["peer_port"]), (&json!("192.0.2.1"), &json!(5001)));
         assert_eq!(value["stats"]["rx_bytes"], 300);
-        let value: Value = serde_json::from_str(&Event::Session(Change::Created, session()).json()).unwrap();
+        let value: Value = serde_json::from_str(&json(&Event::Session(Change::Created, session()))).unwrap();
         assert_eq!((&value["event"], &value["interface"]), (&json!("session_created"), &json!("l2tpeth0")));
     }
 
     #[test]
     fn what_was_lost_is_told() {
-        let event = heard(0, |out, _| emit_overrun(out, 5)).unwrap();
-        assert_eq!(
-            (event.json().as_str(), event.text().starts_with("events were lost")),
-            ("{\"event\":\"lost\"}", true)
-        );
+        assert_eq!(json(&Event::Lost), "{\"event\":\"lost\"}");
+        assert!(text(&Event::Lost).starts_with("events were lost"));
     }
 }

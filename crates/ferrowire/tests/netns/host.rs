@@ -32,7 +32,11 @@ impl Host {
     }
 
     pub(crate) fn start_daemon(&mut self) {
-        self.daemon = Some(self.here(|| Daemon::start(&[])));
+        self.start_daemon_with(&[]);
+    }
+
+    pub(crate) fn start_daemon_with(&mut self, words: &[&str]) {
+        self.daemon = Some(self.here(|| Daemon::start(words)));
     }
 
     pub(crate) fn daemon(&mut self) -> &mut Daemon {

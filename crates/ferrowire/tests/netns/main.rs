@@ -14,6 +14,7 @@
 
 mod capture;
 mod checksum;
+mod client;
 mod crafted;
 mod daemon;
 mod device;
@@ -32,5 +33,6 @@ mod reorder;
 mod require;
 mod sequence;
 mod tcp;
+mod trace;
 mod variant;
 mod wait;

@@ -17,6 +17,7 @@ use crate::rx::seq::RxSeq;
 use crate::session::{Session, SessionKey};
 use crate::stats::Stats;
 use crate::time::to_jiffies;
+use crate::trace::tracepoint;
 use crate::tunnel::{Tunnel, TunnelKey};
 use crate::tx::low16;
 
@@ -42,7 +43,9 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         }
         let socket = host.open_socket(TunnelKey(self.tunnels.vacant_key()), &config, descriptor)?;
         let tunnel_id = config.tunnel_id;
-        let key = TunnelKey(self.tunnels.insert(Tunnel::new(config, socket)));
+        let tunnel = Tunnel::new(config, socket);
+        tracepoint!(register_tunnel(&tunnel));
+        let key = TunnelKey(self.tunnels.insert(tunnel));
         self.tunnel_ids.insert(tunnel_id, key);
         Ok(key)
     }
@@ -79,12 +82,16 @@ impl<S: Clone, D: Clone> Engine<S, D> {
     }
 
     fn end_tunnel<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: TunnelKey) {
+        if let Some(tunnel) = self.tunnels.get(key.0) {
+            tracepoint!(delete_tunnel(tunnel));
+        }
         while let Some((_, session)) = self.tunnels.get(key.0).and_then(|t| t.sessions.first_key_value()) {
             let session = *session;
             self.remove_session(host, session);
         }
         let Some(tunnel) = self.tunnels.remove(key.0) else { return };
         self.tunnel_ids.remove(&tunnel.id());
+        tracepoint!(free_tunnel(&tunnel));
         host.close_socket(key, tunnel.socket);
     }
 
@@ -122,6 +129,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
     }
 
     fn insert_session(&mut self, id: SessionId, session: Session<D>) {
+        tracepoint!(register_session(&session));
         let (tunnel, session_id) = (session.tunnel, session.config.session_id);
         let ifname = session.ifname.clone();
         let key = SessionKey(self.sessions.insert(session));
@@ -161,6 +169,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         key: SessionKey,
     ) -> Option<Session<D>> {
         let mut session = self.sessions.remove(key.0)?;
+        tracepoint!(delete_session(&session));
         self.ids.remove(session_id(&session));
         if let Some(name) = &session.ifname {
             self.ids.remove_name(name, key);
@@ -181,6 +190,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         if let Some(device) = session.device.take() {
             host.destroy_device(key, device);
         }
+        tracepoint!(free_session(&session));
         Some(session)
     }
 

@@ -6,6 +6,7 @@ use crate::Engine;
 use crate::config::PwType;
 use crate::drop_reason::DropReason;
 use crate::session::{Session, SessionKey};
+use crate::trace::tracepoint;
 
 impl<S: Clone, D> Engine<S, D> {
     /// Runs a packet of a known session through the checks, and delivers what has become ready.
@@ -24,7 +25,6 @@ impl<S: Clone, D> Engine<S, D> {
             let payload = arrival.payload..arrival.packet.len();
             let payload = session.frame_range(arrival.packet, payload);
             self.deliver(key, arrival.ns, arrival.packet.len(), Frame::Packet(payload), out);
-            self.release(key, arrival.now, out);
             return Verdict::Taken;
         }
         self.hold(key, arrival, out)
@@ -71,23 +71,30 @@ impl<D> Session<D> {
         }
         let Some(ns) = arrival.ns else { return Ok(()) };
         let ns_max = self.ns_max();
-        self.rx_seq.check_window(ns, ns_max)?;
-        if self.config.reorder_timeout.is_zero() { self.rx_seq.check_in_order(ns, ns_max) } else { Ok(()) }
+        let window = self.rx_seq.check_window(ns, ns_max);
+        window.inspect_err(|_| tracepoint!(session_pkt_outside_rx_window(self, ns)))?;
+        if !self.config.reorder_timeout.is_zero() {
+            return Ok(());
+        }
+        let order = self.rx_seq.check_in_order(ns, ns_max);
+        order.inspect_err(|_| tracepoint!(session_pkt_oos(self, ns)))
     }
 
     /// Whether packets must, may or must not carry numbers. A LAC follows what its peer does.
     fn check_numbering(&mut self, numbered: bool) -> Result<(), DropReason> {
-        let config = &mut self.config;
-        if numbered {
-            if !config.lns_mode {
-                config.send_seq = true;
-            }
-            return Ok(());
-        }
-        if config.recv_seq || (config.send_seq && config.lns_mode) {
+        let config = &self.config;
+        if !numbered && (config.recv_seq || (config.send_seq && config.lns_mode)) {
             return Err(DropReason::SeqMissing);
         }
-        config.send_seq = false;
+        if config.lns_mode || config.send_seq == numbered {
+            return Ok(());
+        }
+        if numbered {
+            tracepoint!(session_seqnum_lns_enable(self));
+        } else {
+            tracepoint!(session_seqnum_lns_disable(self));
+        }
+        self.config.send_seq = numbered;
         Ok(())
     }
 
@@ -101,9 +108,9 @@ impl<D> Session<D> {
         }
     }
 
-    /// Whether a packet that passed the checks can be delivered at once, without a copy.
+    /// Whether a packet that passed the checks can be delivered at once, without a copy: nothing waits, before it or after.
     fn is_ready(&mut self, arrival: &Arrival<'_>) -> bool {
-        self.queue.is_empty() && arrival.ns.is_none_or(|ns| self.rx_seq.is_next(ns))
+        self.queue.is_empty() && arrival.ns.is_none_or(|ns| self.is_next(ns))
     }
 
     fn place(&self, ns: Option<u32>) -> Place {

@@ -7,6 +7,7 @@ use crate::drop_reason::DropReason;
 use crate::session::{Session, SessionKey};
 use crate::stats::count_received;
 use crate::time::Instant;
+use crate::trace::tracepoint;
 
 /// The shortest Ethernet frame: a header.
 const ETHERNET_MIN: usize = 14;
@@ -21,13 +22,23 @@ enum Head {
 impl<D> Session<D> {
     /// A packet whose turn has come is delivered even if it is late; the kernel would drop it.
     fn judge_head(&mut self, now: Instant) -> Option<Head> {
-        let head = self.queue.head()?;
-        Some(match head.ns {
+        let (ns, expires) = self.queue.head().map(|head| (head.ns, head.expires))?;
+        Some(match ns {
             None => Head::Deliver,
-            Some(ns) if self.rx_seq.is_next(ns) => Head::Deliver,
-            Some(_) if now > head.expires => Head::Expire,
+            Some(ns) if self.is_next(ns) => Head::Deliver,
+            Some(_) if now > expires => Head::Expire,
             Some(_) => Head::Wait,
         })
+    }
+
+    /// Whether a packet with `ns` is the next to be delivered. A pending resynchronisation makes it so.
+    pub(super) fn is_next(&mut self, ns: u32) -> bool {
+        let resynchronises = self.rx_seq.resync;
+        let is_next = self.rx_seq.is_next(ns);
+        if resynchronises {
+            tracepoint!(session_seqnum_reset(self));
+        }
+        is_next
     }
 }
 
@@ -75,6 +86,9 @@ impl<S: Clone, D> Engine<S, D> {
     fn expire_head(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
         let ns_max = session.ns_max();
+        if let Some(head) = session.queue.head() {
+            tracepoint!(session_pkt_expired(session, head.ns));
+        }
         let Some(held) = session.queue.pop() else { return };
         session.stats.rx_seq_discards += 1;
         session.stats.rx_errors += 1;
@@ -115,6 +129,7 @@ impl<S: Clone, D> Engine<S, D> {
         count_received(&mut session.stats, packet_len);
         if let Some(ns) = ns {
             session.rx_seq.advance(ns, session.ns_max());
+            tracepoint!(session_seqnum_update(session));
         }
         if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
             count_received(&mut tunnel.stats, packet_len);

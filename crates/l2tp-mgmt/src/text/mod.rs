@@ -1,4 +1,5 @@
-//! The kernel's debug texts, character for character: debugfs `l2tp/tunnels` and `/proc/net/pppol2tp`.
+//! The kernel's debug texts, character for character: debugfs `l2tp/tunnels` and `/proc/net/pppol2tp`; and what its
+//! tracepoints print.
 //!
 //! [`Text`] walks them object by object, so that they can be told in parts while tunnels come and go.
 //!
@@ -8,6 +9,7 @@
 
 mod debugfs;
 mod pppol2tp;
+mod tracepoint;
 
 use core::fmt::{self, Display, Write};
 
@@ -15,6 +17,8 @@ use l2tp_core::session::Session;
 use l2tp_core::stats::Stats;
 use l2tp_core::tunnel::Tunnel;
 use l2tp_core::{Engine, Host, SessionConfig};
+
+pub use tracepoint::tracepoint;
 
 /// Which of the texts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

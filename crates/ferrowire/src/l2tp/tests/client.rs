@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use l2tp_abi::Errno;
 use l2tp_abi::nl::{
@@ -10,7 +11,7 @@ use l2tp_abi::nl::{
 
 use super::ip;
 use super::model::Model;
-use crate::l2tp::Door;
+use l2tp_client::Transport;
 
 /// What a server answers to a request: its datagrams.
 type Script = fn(&[u8]) -> Vec<Vec<u8>>;
@@ -29,19 +30,19 @@ impl Scripted {
     }
 }
 
-impl Door for Scripted {
-    fn request(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl Transport for Scripted {
+    fn send(&mut self, bytes: &[u8], _: Option<BorrowedFd<'_>>) -> io::Result<()> {
         self.asked += 1;
         if self.asked == 1 {
-            return self.family.request(bytes);
+            return self.family.send(bytes, None);
         }
         self.answers.extend((self.script)(bytes).into_iter().map(Ok));
         Ok(())
     }
 
-    fn reply(&mut self) -> io::Result<Vec<u8>> {
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
         if self.asked == 1 {
-            return self.family.reply();
+            return self.family.receive();
         }
         self.answers.pop_front().unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }

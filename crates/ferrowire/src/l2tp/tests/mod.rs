@@ -9,7 +9,9 @@ mod transcript;
 
 use std::path::PathBuf;
 
-use super::{Door, Options, run};
+use l2tp_client::{Connection, Transport};
+
+use super::{Options, run};
 
 /// A recording of the real thing.
 fn vector(name: &str) -> String {
@@ -23,14 +25,14 @@ fn words(command: &str) -> Vec<String> {
 }
 
 /// Runs a recorded command, `ip [OPTIONS] l2tp …`: what it printed, stderr first, and its exit code.
-fn ip(door: &mut impl Door, command: &str) -> (String, u8) {
+fn ip(door: &mut impl Transport, command: &str) -> (String, u8) {
     let (before, after) = command.split_once("l2tp").expect("l2tp in the command");
     let mut options = Options::default();
     assert!(options.take(&words(before.trim_start_matches("ip"))).is_empty(), "options of {command}");
     let after = words(after);
     let after = options.take(&after);
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = run(after, &options, door, &mut out, &mut err);
+    let code = run(after, &options, || Connection::over(door), &mut out, &mut err);
     err.extend(out);
     (String::from_utf8(err).expect("text"), code)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use l2tp_abi::Errno;
 use l2tp_abi::genl::GenlHeader;
@@ -11,7 +12,7 @@ use l2tp_abi::nl::{
     AckOptions, Attributes, ExtAck, Header, Message, Messages, NLM_F_MULTI, emit_ack, emit_done,
 };
 
-use crate::l2tp::Door;
+use l2tp_client::Transport;
 
 const FAMILY: u16 = 0x23;
 
@@ -24,8 +25,8 @@ pub(super) struct Model {
     replies: VecDeque<Vec<u8>>,
 }
 
-impl Door for Model {
-    fn request(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl Transport for Model {
+    fn send(&mut self, bytes: &[u8], _: Option<BorrowedFd<'_>>) -> io::Result<()> {
         for message in Messages::new(bytes) {
             let (genl, attributes) = GenlHeader::split(message.payload).expect("a genl header");
             if message.header.is_dump() {
@@ -41,7 +42,7 @@ impl Door for Model {
         Ok(())
     }
 
-    fn reply(&mut self) -> io::Result<Vec<u8>> {
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
         self.replies.pop_front().ok_or_else(|| io::Error::other("nothing more to say"))
     }
 }

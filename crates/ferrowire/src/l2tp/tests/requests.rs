@@ -1,12 +1,13 @@
 //! The requests, byte for byte as iproute2 sends them.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use l2tp_abi::nl::{Header, MessageBuilder, Messages, NLMSG_DONE, NLMSG_ERROR};
 
 use super::model::Model;
 use super::{ip, vector};
-use crate::l2tp::Door;
+use l2tp_client::Transport;
 
 /// A door that agrees with everything and remembers it.
 #[derive(Default)]
@@ -15,15 +16,15 @@ struct Recorder {
     requests: Vec<Vec<u8>>,
 }
 
-impl Door for Recorder {
-    fn request(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl Transport for Recorder {
+    fn send(&mut self, bytes: &[u8], _: Option<BorrowedFd<'_>>) -> io::Result<()> {
         self.requests.push(bytes.to_vec());
-        if self.requests.len() == 1 { self.family.request(bytes) } else { Ok(()) }
+        if self.requests.len() == 1 { self.family.send(bytes, None) } else { Ok(()) }
     }
 
-    fn reply(&mut self) -> io::Result<Vec<u8>> {
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
         if self.requests.len() == 1 {
-            return self.family.reply();
+            return self.family.receive();
         }
         let last = self.requests.last().expect("a request");
         let asked = Messages::new(last).next().expect("a message").header;

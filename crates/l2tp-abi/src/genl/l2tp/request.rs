@@ -11,13 +11,14 @@ use super::{
     L2TP_ATTR_UDP_DPORT, L2TP_ATTR_UDP_SPORT, L2TP_ATTR_UDP_ZERO_CSUM6_RX, L2TP_ATTR_UDP_ZERO_CSUM6_TX,
     L2TP_ATTR_VLAN_ID, L2TP_CMD_NOOP, L2TP_CMD_SESSION_CREATE, L2TP_CMD_SESSION_DELETE, L2TP_CMD_SESSION_GET,
     L2TP_CMD_SESSION_MODIFY, L2TP_CMD_TUNNEL_CREATE, L2TP_CMD_TUNNEL_DELETE, L2TP_CMD_TUNNEL_GET,
-    L2TP_CMD_TUNNEL_MODIFY, L2TP_GENL_VERSION, L2TP_L2SPECTYPE_DEFAULT,
+    L2TP_CMD_TUNNEL_MODIFY, L2TP_ENCAPTYPE_IP, L2TP_ENCAPTYPE_UDP, L2TP_GENL_VERSION,
+    L2TP_L2SPECTYPE_DEFAULT, L2TP_PWTYPE_ETH,
 };
 use crate::genl::GenlHeader;
 use crate::nl::{Header, MessageBuilder, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// Any request of the family.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +187,35 @@ impl Request {
 }
 
 impl TunnelCreate {
+    /// An L2TPv3 tunnel over UDP between two addresses of one family.
+    #[must_use]
+    pub const fn udp(conn_id: u32, peer_conn_id: u32, local: SocketAddr, peer: SocketAddr) -> Self {
+        let ports = Some((local.port(), peer.port()));
+        let socket = TunnelSocket::Addresses { local: local.ip(), peer: peer.ip(), ports };
+        Self::new(conn_id, peer_conn_id, L2TP_ENCAPTYPE_UDP, socket)
+    }
+
+    /// An L2TPv3 tunnel over IP between two addresses of one family.
+    #[must_use]
+    pub const fn ip(conn_id: u32, peer_conn_id: u32, local: IpAddr, peer: IpAddr) -> Self {
+        let socket = TunnelSocket::Addresses { local, peer, ports: None };
+        Self::new(conn_id, peer_conn_id, L2TP_ENCAPTYPE_IP, socket)
+    }
+
+    const fn new(conn_id: u32, peer_conn_id: u32, encap_type: u16, socket: TunnelSocket) -> Self {
+        let (udp_csum, udp_zero_csum6_tx, udp_zero_csum6_rx) = (false, false, false);
+        Self {
+            conn_id,
+            peer_conn_id,
+            proto_version: 3,
+            encap_type,
+            socket,
+            udp_csum,
+            udp_zero_csum6_tx,
+            udp_zero_csum6_rx,
+        }
+    }
+
     fn emit(&self, message: &mut MessageBuilder<'_>) {
         message
             .u32(L2TP_ATTR_CONN_ID, self.conn_id)
@@ -220,6 +250,12 @@ impl TunnelSocket {
 }
 
 impl SessionCreate {
+    /// An Ethernet pseudowire in the tunnel `conn_id`, without cookies and sequence numbers.
+    #[must_use]
+    pub fn ethernet(conn_id: u32, session_id: u32, peer_session_id: u32) -> Self {
+        Self { conn_id, session_id, peer_session_id, pw_type: L2TP_PWTYPE_ETH, ..Self::default() }
+    }
+
     fn emit(&self, message: &mut MessageBuilder<'_>) {
         message
             .u32(L2TP_ATTR_CONN_ID, self.conn_id)
@@ -272,6 +308,12 @@ impl SessionKey {
 }
 
 impl SessionModify {
+    /// No change of the session `key` as yet.
+    #[must_use]
+    pub const fn of(key: SessionKey) -> Self {
+        Self { key, recv_seq: None, send_seq: None, lns_mode: None, recv_timeout: None }
+    }
+
     fn emit(&self, message: &mut MessageBuilder<'_>) {
         self.key.emit(message);
         for (kind, value) in [
