@@ -1,5 +1,7 @@
 //! Network namespaces as descriptors: where a device lives, where a socket is opened.
 
+pub mod users;
+
 use crate::rtnl::Rtnl;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::io::Errno;
@@ -87,6 +89,14 @@ impl NetNs {
         Ok(identity(&self.descriptor)? == identity(&other.descriptor)?)
     }
 
+    /// The namespace's inode: what names it among the network namespaces of this kernel, for as long as it lives.
+    ///
+    /// # Errors
+    /// Those of fstat(2): none in practice.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(identity(&self.descriptor)?.1)
+    }
+
     /// Runs `work` in this namespace: on a thread of its own that ends with it, or at once where the calling thread
     /// is there already. A panic of `work` goes on in the caller.
     ///
@@ -121,6 +131,20 @@ impl From<OwnedFd> for NetNs {
 pub(crate) fn identity(namespace: impl AsFd) -> io::Result<(u64, u64)> {
     let stat = fstat(namespace)?;
     Ok((stat.st_dev, stat.st_ino))
+}
+
+/// The inode of the namespace of a kind ("net", "mnt" ...) that a link of /proc names. Nothing is opened.
+///
+/// # Errors
+/// `InvalidData`, without an errno, when the link names something else; those of readlink(2).
+fn inode(link: impl AsRef<Path>, kind: &str) -> io::Result<u64> {
+    let target = fs::read_link(link)?;
+    target.to_str().and_then(|name| parse_inode(name, kind)).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The number in "net:[4026531840]" (fs/nsfs.c ns_dname).
+fn parse_inode(name: &str, kind: &str) -> Option<u64> {
+    name.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
 }
 
 fn unshare(flags: UnshareFlags) -> io::Result<()> {
