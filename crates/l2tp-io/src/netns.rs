@@ -133,20 +133,6 @@ pub(crate) fn identity(namespace: impl AsFd) -> io::Result<(u64, u64)> {
     Ok((stat.st_dev, stat.st_ino))
 }
 
-/// The inode of the namespace of a kind ("net", "mnt" ...) that a link of /proc names. Nothing is opened.
-///
-/// # Errors
-/// `InvalidData`, without an errno, when the link names something else; those of readlink(2).
-fn inode(link: impl AsRef<Path>, kind: &str) -> io::Result<u64> {
-    let target = fs::read_link(link)?;
-    target.to_str().and_then(|name| parse_inode(name, kind)).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// The number in "net:[4026531840]" (fs/nsfs.c ns_dname).
-fn parse_inode(name: &str, kind: &str) -> Option<u64> {
-    name.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
-}
-
 fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: the descriptor table stays shared (no CLONE_FILES), which is the one hazard of unshare.
     unsafe { unshare_unsafe(flags) }?;

@@ -4,13 +4,13 @@
 //! What it cannot see: a descriptor on its way between two processes, or held by a process beyond our own user namespace
 //! or sandbox; a mount that no process can reach from its root; sockets and devices that somebody outside has.
 
-use super::{NetNs, inode, parse_inode};
+use super::NetNs;
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// How much of the system this process can see.
@@ -34,7 +34,8 @@ impl Sight {
             return Ok(Self::Poor);
         }
         // Where other users' processes are hidden (proc(5), hidepid), so is the first.
-        let all = inode("/proc/self/ns/pid", "pid")? == FIRST_PID_NAMESPACE && Path::new("/proc/1").exists();
+        let pid = FileId::of("/proc/self/ns/pid")?;
+        let all = pid.inode == FIRST_PID_NAMESPACE && Path::new("/proc/1").exists();
         Ok(if all { Self::All } else { Self::Container })
     }
 }
@@ -48,6 +49,8 @@ pub struct Lookout {
     /// Processes whose use does not count: this one, and those that work for it.
     ours: BTreeSet<u32>,
     sight: Sight,
+    /// The device that all namespaces are files of.
+    device: (u32, u32),
     watched: BTreeMap<u64, Watched>,
 }
 
@@ -76,7 +79,8 @@ impl Lookout {
     /// Those of [`Sight::new`].
     pub fn new(ours: impl IntoIterator<Item = u32>) -> io::Result<Self> {
         let ours = ours.into_iter().chain([std::process::id()]).collect();
-        Ok(Self { ours, sight: Sight::new()?, watched: BTreeMap::new() })
+        let device = FileId::of("/proc/self/ns/net")?.device;
+        Ok(Self { ours, sight: Sight::new()?, device, watched: BTreeMap::new() })
     }
 
     /// How much it sees.
@@ -90,7 +94,7 @@ impl Lookout {
     /// # Errors
     /// Those of [`NetNs::within`]; `ENOENT` where /proc is not mounted.
     pub fn watch(&mut self, netns: &NetNs) -> io::Result<()> {
-        let table = netns.within(|| fs::metadata("/proc/thread-self/net/dev"))??.ino();
+        let table = netns.within(|| FileId::of("/proc/thread-self/net/dev"))??.inode;
         self.watched.insert(netns.inode()?, Watched { table, witness: None });
         Ok(())
     }
@@ -127,45 +131,58 @@ impl Lookout {
 }
 
 impl Witness {
-    fn shows(&self, netns: u64, table: u64) -> bool {
+    fn shows(&self, netns: FileId, table: u64) -> bool {
         match self {
-            Self::Link(path) => inode(path, "net").is_ok_and(|found| found == netns),
-            Self::Table(path) => fs::metadata(path).is_ok_and(|found| found.ino() == table),
-            Self::Mounts(path) => mounted(path).is_ok_and(|found| found.contains(&netns)),
+            Self::Link(path) => FileId::of(path).is_ok_and(|found| found == netns),
+            Self::Table(path) => FileId::of(path).is_ok_and(|found| found.inode == table),
+            Self::Mounts(path) => mounted(path).is_ok_and(|found| found.contains(&netns.inode)),
         }
+    }
+}
+
+/// What a file is, whatever it is called. (The name of a descriptor's link is no help: for a namespace that was opened by a
+/// mount of it, it is the place of the mount.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct FileId {
+    device: (u32, u32),
+    inode: u64,
+}
+
+impl FileId {
+    /// That of the file behind a link. A file system that waits for somebody, as FUSE and NFS may, is not asked.
+    fn of(link: impl AsRef<Path>) -> io::Result<Self> {
+        let found = statx(CWD, link.as_ref(), AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
+        Ok(Self { device: (found.stx_dev_major, found.stx_dev_minor), inode: found.stx_ino })
     }
 }
 
 /// One look in progress.
 struct Search<'a> {
     ours: &'a BTreeSet<u32>,
+    device: (u32, u32),
     poor: bool,
     /// Namespaces that may be unused, and the inodes of their tables of devices.
     wanted: BTreeMap<u64, u64>,
     found: BTreeMap<u64, Witness>,
     blind: bool,
     /// Tables of mounts that were read: mount namespace, and the root from which it is seen.
-    views: BTreeSet<(u64, PathBuf)>,
+    views: BTreeSet<(FileId, PathBuf)>,
 }
 
 impl<'a> Search<'a> {
     fn new(lookout: &'a Lookout) -> Self {
         let poor = lookout.sight == Sight::Poor;
         let wanted = lookout.watched.iter().map(|(netns, watched)| (*netns, watched.table)).collect();
-        Self {
-            ours: &lookout.ours,
-            poor,
-            wanted,
-            found: BTreeMap::new(),
-            blind: poor,
-            views: BTreeSet::new(),
-        }
+        let (ours, device) = (&lookout.ours, lookout.device);
+        Self { ours, device, poor, wanted, found: BTreeMap::new(), blind: poor, views: BTreeSet::new() }
     }
 
     fn ask_witnesses(&mut self, watched: &BTreeMap<u64, Watched>) {
-        self.wanted.retain(|netns, table| {
-            let witness = watched.get(netns).and_then(|watched| watched.witness.as_ref());
-            !witness.is_some_and(|witness| witness.shows(*netns, *table))
+        let device = self.device;
+        self.wanted.retain(|inode, table| {
+            let netns = FileId { device, inode: *inode };
+            let witness = watched.get(inode).and_then(|watched| watched.witness.as_ref());
+            !witness.is_some_and(|witness| witness.shows(netns, *table))
         });
     }
 
@@ -196,10 +213,10 @@ impl<'a> Search<'a> {
     /// The namespace that a thread is in.
     fn read_place(&mut self, task: &Path) {
         let (link, table) = (task.join("ns/net"), task.join("net/dev"));
-        match inode(&link, "net") {
-            Ok(netns) => self.saw(netns, || Witness::Link(link)),
-            Err(error) if is_refusal(&error) => match fs::metadata(&table) {
-                Ok(found) => self.saw_table(found.ino(), || Witness::Table(table)),
+        match FileId::of(&link) {
+            Ok(found) => self.saw_file(found, link),
+            Err(error) if is_refusal(&error) => match FileId::of(&table) {
+                Ok(found) => self.saw_table(found.inode, table),
                 Err(error) => self.judge(&error),
             },
             Err(error) => self.judge(&error),
@@ -209,8 +226,8 @@ impl<'a> Search<'a> {
     fn read_descriptors(&mut self, directory: &Path) {
         for descriptor in self.numbers(directory) {
             let link = directory.join(descriptor.to_string());
-            match inode(&link, "net") {
-                Ok(netns) => self.saw(netns, || Witness::Link(link)),
+            match FileId::of(&link) {
+                Ok(found) => self.saw_file(found, link),
                 // One refusal stands for all.
                 Err(error) if is_refusal(&error) => return self.judge(&error),
                 Err(error) => self.judge(&error),
@@ -221,7 +238,7 @@ impl<'a> Search<'a> {
     /// Processes share tables of mounts, but see only what lies below their root.
     fn read_view(&mut self, task: &Path) {
         let root = || fs::read_link(task.join("root"));
-        let is_new = match inode(task.join("ns/mnt"), "mnt").and_then(|mounts| Ok((mounts, root()?))) {
+        let is_new = match FileId::of(task.join("ns/mnt")).and_then(|mounts| Ok((mounts, root()?))) {
             Ok(view) => self.views.insert(view),
             // The table itself is for everybody.
             Err(error) => is_refusal(&error),
@@ -244,9 +261,15 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn saw_table(&mut self, table: u64, witness: impl FnOnce() -> Witness) {
-        if let Some((netns, _)) = self.wanted.iter().find(|(_, wanted)| **wanted == table) {
-            self.saw(*netns, witness);
+    fn saw_file(&mut self, found: FileId, link: PathBuf) {
+        if found.device == self.device {
+            self.saw(found.inode, || Witness::Link(link));
+        }
+    }
+
+    fn saw_table(&mut self, found: u64, table: PathBuf) {
+        if let Some((netns, _)) = self.wanted.iter().find(|(_, wanted)| **wanted == found) {
+            self.saw(*netns, || Witness::Table(table));
         }
     }
 
@@ -263,16 +286,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What is gone is no use; a link to something else is none; and with CAP_SYS_PTRACE, only what lies beyond our user
-    /// namespace or sandbox is refused.
+    /// What is gone is no use, and with CAP_SYS_PTRACE only what lies beyond our user namespace or sandbox is refused.
     fn judge(&mut self, error: &io::Error) {
         self.blind |= match Errno::from_io_error(error) {
-            Some(Errno::NOENT | Errno::SRCH) => false,
-            // A process that has ended and was not waited for has no mounts.
-            Some(Errno::INVAL) => false,
-            Some(_) if is_refusal(error) => self.poor,
-            Some(_) => true,
-            None => error.kind() != io::ErrorKind::InvalidData,
+            // EINVAL: a process that has ended and was not waited for has no mounts.
+            Some(Errno::NOENT | Errno::SRCH | Errno::INVAL) => false,
+            _ if is_refusal(error) => self.poor,
+            _ => true,
         };
     }
 }
@@ -288,7 +308,7 @@ fn mounted(table: &Path) -> io::Result<BTreeSet<u64>> {
     let namespace = |line: &str| {
         let (mount, file_system) = line.split_once(" - ")?;
         let root = mount.split(' ').nth(3).filter(|_| file_system.starts_with("nsfs "))?;
-        parse_inode(root, "net")
+        root.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
     };
     Ok(String::from_utf8_lossy(&text).lines().filter_map(namespace).collect())
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::netns::NetNs;
 use crate::testns::{in_fresh_netns_forking, skip};
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -103,6 +104,21 @@ fn a_descriptor_outside() {
     });
 }
 
+/// The link of such a descriptor is called by the place of the mount.
+#[test]
+fn a_descriptor_that_was_opened_by_a_mount() {
+    in_two_namespaces(|home, netns| {
+        let file = std::env::temp_dir().join(format!("ferrowire-test-opened-{}", std::process::id()));
+        fs::write(&file, "").unwrap();
+        let (from, to) = (path(netns), file.display());
+        let script = format!(
+            "exec unshare --mount sh -c 'mount --bind {from} {to}; exec 7<{to}; umount --lazy {to}; echo ready; exec sleep 60'"
+        );
+        seen_while(home, netns, &script);
+        fs::remove_file(file).unwrap();
+    });
+}
+
 /// The processes are others than ours, and outside: what counts is the mount that they can see.
 #[test]
 fn a_mount_elsewhere() {
@@ -173,9 +189,8 @@ fn a_process_that_hides_its_links() {
             from(home, &format!("exec nsenter --net={} sh -c 'echo ready; exec sleep 60'", path(netns)));
         let task = PathBuf::from(format!("/proc/{0}/task/{0}", inside.number()));
         let mut search = Search::new(&lookout);
-        search.saw_table(fs::metadata(task.join("net/dev")).unwrap().ino(), || {
-            Witness::Table(task.join("net/dev"))
-        });
+        let table = task.join("net/dev");
+        search.saw_table(FileId::of(&table).unwrap().inode, table);
         assert!(search.wanted.is_empty());
         let found = search.found;
         let (inode, witness) = found.into_iter().next().unwrap();
@@ -189,6 +204,29 @@ fn a_process_that_hides_its_links() {
     });
 }
 
+/// A process is where its threads are, and has what each of them has.
+#[test]
+fn every_thread_of_a_process_counts() {
+    in_two_namespaces(|home, netns| {
+        let lookout = lookout(netns, []);
+        let (process, thread) =
+            (std::process::id(), rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned());
+        assert!(share_descriptors(process, thread));
+        let mut search = Search::new(&lookout);
+        search.read_threads(process);
+        assert!(search.wanted.is_empty(), "this thread is there");
+        // SAFETY: from here on this thread has descriptors of its own, and uses no others.
+        unsafe { unshare_unsafe(UnshareFlags::FILES) }.unwrap();
+        assert!(!share_descriptors(process, thread));
+        home.enter().unwrap();
+        let _descriptor = rustix::io::dup(netns).unwrap();
+        let task = PathBuf::from(format!("/proc/{process}/task/{thread}/fd"));
+        let mut search = Search::new(&lookout);
+        search.read_descriptors(&task);
+        assert!(search.wanted.is_empty());
+    });
+}
+
 /// Without CAP_SYS_PTRACE nothing is known to be unused.
 #[test]
 fn who_cannot_look_does_not_judge() {
@@ -198,14 +236,6 @@ fn who_cannot_look_does_not_judge() {
         lookout.sight = Sight::Poor;
         assert!(is_used(&mut lookout));
     });
-}
-
-#[test]
-fn names_of_links() {
-    assert_eq!(parse_inode("net:[4026531840]", "net"), Some(4_026_531_840));
-    for other in ["mnt:[4026531840]", "net:[]", "net:[-1]", "net:[1", "/net:[1]", "socket:[7]", ""] {
-        assert_eq!(parse_inode(other, "net"), None, "{other}");
-    }
 }
 
 #[test]
