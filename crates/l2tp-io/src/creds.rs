@@ -85,9 +85,12 @@ fn overflow_uid() -> Option<u32> {
     fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim().parse().ok()
 }
 
-/// Number of the process that connected; `None` when our process namespace does not show it (the kernel says 0, which
-/// is no valid number, so rustix must not read it).
-fn peer_pid(peer: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
+/// Number of the process that connected, or made the pair; `None` when our process namespace does not show it (the kernel
+/// says 0, which is no valid number, so rustix must not read it).
+///
+/// # Errors
+/// `ENOTSOCK` for what is no socket.
+pub fn peer_pid(peer: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or_default();
     let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERCRED);

@@ -3,7 +3,7 @@
 //!
 //! An abstract name has no permissions: whoever listens asks [`crate::creds`] about every caller.
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::sockopt;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
@@ -12,7 +12,7 @@ use rustix::net::{
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// The abstract name at which a daemon listens, one in every network namespace.
@@ -82,6 +82,25 @@ impl DoorStream {
         let descriptor = seqpacket(SocketFlags::empty())?;
         connect(&descriptor, &SocketAddrUnix::new_abstract_name(name)?)?;
         Ok(Self::from(descriptor))
+    }
+
+    /// Takes an end of a pair that this process inherited under a number, and keeps it from programs that it starts.
+    /// Nobody else in this process may use the number.
+    ///
+    /// # Errors
+    /// `EBADF` when nothing is open under the number, `ENOTSOCK` or `EPROTOTYPE` when it is no SEQPACKET socket.
+    pub fn inherit(number: RawFd) -> io::Result<Self> {
+        if number < 0 {
+            return Err(Errno::BADF.into());
+        }
+        // SAFETY: the caller says that the number is ours; if nothing is open there, every call on it says so.
+        let inherited = unsafe { BorrowedFd::borrow_raw(number) };
+        if sockopt::socket_type(inherited)? != SocketType::SEQPACKET {
+            return Err(Errno::PROTOTYPE.into());
+        }
+        fcntl_setfd(inherited, FdFlags::CLOEXEC)?;
+        // SAFETY: a socket is open under the number, and nobody else owns it.
+        Ok(Self::from(unsafe { OwnedFd::from_raw_fd(number) }))
     }
 
     /// Makes the stream block, or not.

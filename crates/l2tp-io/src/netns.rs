@@ -1,5 +1,7 @@
 //! Network namespaces as descriptors: where a device lives, where a socket is opened.
 
+pub mod users;
+
 use crate::rtnl::Rtnl;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::io::Errno;
@@ -85,6 +87,14 @@ impl NetNs {
     /// Those of fstat(2): none in practice.
     pub fn same_as(&self, other: &Self) -> io::Result<bool> {
         Ok(identity(&self.descriptor)? == identity(&other.descriptor)?)
+    }
+
+    /// The namespace's inode: what names it among the network namespaces of this kernel, for as long as it lives.
+    ///
+    /// # Errors
+    /// Those of fstat(2): none in practice.
+    pub fn inode(&self) -> io::Result<u64> {
+        Ok(identity(&self.descriptor)?.1)
     }
 
     /// Runs `work` in this namespace: on a thread of its own that ends with it, or at once where the calling thread

@@ -23,9 +23,10 @@ pub(super) struct Caller {
 }
 
 /// A datagram for all who listen to a group.
+#[derive(Clone)]
 pub(super) struct Notification {
-    group: u32,
-    datagram: Vec<u8>,
+    pub(super) group: u32,
+    pub(super) datagram: Vec<u8>,
 }
 
 impl Notification {
@@ -139,6 +140,16 @@ impl Caller {
         if self.client.hears(notification.group) {
             self.outbox.push(&notification.datagram);
         }
+        self.waits()
+    }
+
+    /// Some notifications to a group were lost on their way here: a program that listens is told. As [`Caller::hear`].
+    pub(super) fn miss(&mut self, group: u32) -> bool {
+        self.outbox.overrun |= self.client.hears(group);
+        self.waits()
+    }
+
+    fn waits(&mut self) -> bool {
         // An error shows with the next event.
         let _: io::Result<()> = self.outbox.flush(&self.stream, self.client.port());
         !self.outbox.datagrams.is_empty()

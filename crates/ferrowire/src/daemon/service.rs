@@ -1,19 +1,21 @@
-//! The daemon's loop: callers at the door, signals, devices that went away.
+//! The subsystem of one namespace: callers at the door, devices that went away, and word from the rest of the daemon.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use anyhow::Context;
 use l2tp_datapath::{Datapath, NetEngine, SystemHost};
 use l2tp_io::creds::caller_may_administer;
-use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE, NAME};
+use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
 use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
-use l2tp_io::signals::{Signal, Signals};
 use l2tp_mgmt::netlink::announce_deaths;
-use std::os::fd::AsFd;
 
 use super::caller::{Caller, Notification};
+use super::exchange::{Exchange, Mailbox};
 
 /// Callers that may be connected at the same time.
 const CALLERS_MAX: usize = 256;
@@ -22,17 +24,27 @@ const ACCEPTED_AT_A_TIME: usize = 64;
 /// Events taken at once: everybody's.
 const EVENTS: usize = 2 * CALLERS_MAX;
 
-const SIGNALS: u64 = 0;
+const MAIL: u64 = 0;
 const LISTENER: u64 = 1;
 const ALARM: u64 = 2;
 const CLOSES: u64 = 3;
 /// The first caller's token; it is the caller's netlink port id too.
 const FIRST_CALLER: u32 = 16;
 
-/// Everything that the daemon has open.
+/// What is the same in every namespace of a daemon.
+#[derive(Clone)]
+pub(super) struct Settings {
+    /// The abstract name of the door.
+    pub(super) door: Vec<u8>,
+    /// Threads that carry frames.
+    pub(super) workers: usize,
+}
+
+/// Everything that the daemon has open in one namespace.
 pub(super) struct Service {
     poller: Poller,
-    signals: Signals,
+    mailbox: Arc<Mailbox>,
+    exchange: Arc<Exchange>,
     listener: DoorListener,
     netns: NetNs,
     datapath: Datapath,
@@ -44,19 +56,23 @@ pub(super) struct Service {
 
 impl Service {
     /// Opens the door and starts the workers, in the namespace of the calling thread.
-    pub(super) fn open(signals: Signals, workers: usize) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        settings: &Settings,
+        exchange: Arc<Exchange>,
+        mailbox: Arc<Mailbox>,
+    ) -> anyhow::Result<Self> {
         let netns = NetNs::current().context("cannot find out the network namespace: is /proc mounted?")?;
-        let listener = DoorListener::bind(NAME).map_err(door_taken)?;
-        let datapath = Datapath::start(workers).context("cannot start the workers")?;
+        let listener = DoorListener::bind(&settings.door).map_err(door_taken)?;
+        let datapath = Datapath::start(settings.workers).context("cannot start the workers")?;
         let host = datapath.host().context("cannot start the thread that removes devices")?;
         let poller = Poller::new().context("cannot make an epoll set")?;
-        poller.add(&signals, SIGNALS, Interest::Read)?;
+        poller.add(&*mailbox, MAIL, Interest::Read)?;
         poller.add(&listener, LISTENER, Interest::Read)?;
         poller.add(datapath.alarm(), ALARM, Interest::Read)?;
         poller.add(host.closes(), CLOSES, Interest::Read)?;
         let (callers, next_caller) = (BTreeMap::new(), FIRST_CALLER);
         let buffer = vec![0; MAX_MESSAGE];
-        Ok(Self { poller, signals, listener, netns, datapath, host, callers, next_caller, buffer })
+        Ok(Self { poller, mailbox, exchange, listener, netns, datapath, host, callers, next_caller, buffer })
     }
 
     /// Serves until told to end.
@@ -67,8 +83,8 @@ impl Service {
             let mut knocked = false;
             for event in events.iter() {
                 match event.token {
-                    SIGNALS => {
-                        if self.told_to_end()? {
+                    MAIL => {
+                        if self.read_mail() {
                             return Ok(());
                         }
                     }
@@ -97,9 +113,16 @@ impl Service {
         self.host.settle();
     }
 
-    fn told_to_end(&self) -> io::Result<bool> {
-        let ending = |signal| matches!(signal, Some(Signal::Terminate | Signal::Interrupt));
-        self.signals.read().map(ending)
+    /// Passes on what happened in other namespaces of this daemon; says whether to end.
+    fn read_mail(&mut self) -> bool {
+        let letters = self.mailbox.take();
+        for notification in &letters.notifications {
+            self.each_caller(|caller| caller.hear(notification));
+        }
+        for group in letters.lost {
+            self.each_caller(|caller| caller.miss(group));
+        }
+        letters.end
     }
 
     /// Lets some callers in. Fewer at a time than events are served, so that those who hang up at once leave as fast as
@@ -146,15 +169,21 @@ impl Service {
         self.tell(&heard);
     }
 
-    /// Sends notifications to every caller that listens.
+    /// Sends notifications to every caller that listens, in every namespace of this daemon: as the kernel does.
     fn tell(&mut self, heard: &[Notification]) {
         for notification in heard {
-            for (port, caller) in &mut self.callers {
-                if caller.hear(notification) {
-                    // A caller that cannot be watched is dropped with its next event.
-                    let _: io::Result<()> =
-                        self.poller.modify(caller.stream(), u64::from(*port), caller.interest());
-                }
+            self.each_caller(|caller| caller.hear(notification));
+        }
+        self.exchange.post(&self.mailbox, heard);
+    }
+
+    /// Does something to every caller that may leave datagrams waiting for it.
+    fn each_caller(&mut self, each: impl Fn(&mut Caller) -> bool) {
+        for (port, caller) in &mut self.callers {
+            if each(caller) {
+                // A caller that cannot be watched is dropped with its next event.
+                let _: io::Result<()> =
+                    self.poller.modify(caller.stream(), u64::from(*port), caller.interest());
             }
         }
     }
@@ -190,7 +219,19 @@ fn add_deaths(engine: &mut NetEngine, heard: &mut Vec<Notification>) {
 
 fn door_taken(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::AddrInUse {
-        return anyhow::anyhow!("another ferrowire daemon serves this network namespace already");
+        return DoorTaken.into();
     }
     anyhow::Error::new(error).context("cannot open the door")
 }
+
+/// Somebody serves this namespace.
+#[derive(Debug)]
+pub(super) struct DoorTaken;
+
+impl fmt::Display for DoorTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another ferrowire daemon serves this network namespace already")
+    }
+}
+
+impl std::error::Error for DoorTaken {}

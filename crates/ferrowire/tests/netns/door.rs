@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
-use l2tp_abi::genl::l2tp::{L2TP_GENL_NAME, Request, SessionKey, SessionMessage, Stats, TunnelMessage};
+use l2tp_abi::genl::ferrowire::{self, FERROWIRE_GENL_NAME};
+use l2tp_abi::genl::l2tp::{
+    L2TP_GENL_MCGROUP, L2TP_GENL_NAME, Request, SessionKey, SessionMessage, Stats, TunnelMessage,
+};
 use l2tp_abi::nl::{Ack, Message, Messages, NLMSG_ERROR, done_errno};
 use l2tp_io::door::{DoorStream, MAX_MESSAGE};
 
@@ -31,11 +34,30 @@ impl Door {
         )
         .unwrap();
         let mut door = Self { stream, buffer: vec![0; MAX_MESSAGE], family: 0, seq: 0 };
-        let request = get_family(L2TP_GENL_NAME, 1);
-        let mut family = None;
-        door.talk(&request, None, |message| family = FamilyMessage::parse(message)).unwrap();
-        door.family = family.unwrap().id;
+        door.family = door.find(L2TP_GENL_NAME).id;
         door
+    }
+
+    fn find(&mut self, name: &str) -> FamilyMessage {
+        let mut family = None;
+        self.talk(&get_family(name, 1), None, |message| family = FamilyMessage::parse(message)).unwrap();
+        family.unwrap()
+    }
+
+    /// Joins the multicast group "l2tp".
+    pub(crate) fn join(&mut self) {
+        let groups = self.find(L2TP_GENL_NAME).groups;
+        let group = groups.iter().find(|(name, _)| name == L2TP_GENL_MCGROUP).unwrap().1;
+        let family = self.find(FERROWIRE_GENL_NAME).id;
+        self.talk(&ferrowire::Request::Join(group).emit(family, 1), None, |_| {}).unwrap();
+    }
+
+    /// The next notification, of a tunnel: its command and id.
+    pub(crate) fn hear_of_tunnel(&mut self) -> (u8, u32) {
+        let length = self.stream.recv(&mut self.buffer, &mut Vec::new()).unwrap();
+        let message = Messages::new(&self.buffer[..length]).next().unwrap();
+        let (cmd, tunnel) = TunnelMessage::parse(&message).unwrap();
+        (cmd, tunnel.conn_id)
     }
 
     /// Sends a request and gives each message of the answer to `each`.

@@ -1,14 +1,13 @@
 //! The life of the daemon: one a namespace, and nothing of it is left behind.
 
 use std::net::UdpSocket;
-use std::process::{Command, Output};
 
-use l2tp_io::netns::NetNs;
 use rustix::process::Signal;
 
 use crate::daemon::{Daemon, FERROWIRE};
 use crate::form::Form;
 use crate::host::Host;
+use crate::named::Named;
 use crate::pair::{Pair, WAN, inner4, ports, session_words, tunnel_words};
 use crate::require;
 use crate::variant::Variant;
@@ -151,30 +150,12 @@ fn a_namespace_can_be_named() {
     }
     let outside = Host::new();
     let Some(named) = Named::new() else { return };
-    let daemon = outside.here(|| Daemon::start(&["--netns", &named.0]));
-    let inside = Host::from(NetNs::open_named(&named.0).unwrap());
+    let daemon = outside.here(|| Daemon::start(&["--netns", named.name()]));
+    let inside = named.host();
     assert_eq!(inside.l2tp("show tunnel"), "");
     drop(daemon);
     let output = outside.run(FERROWIRE, &["daemon", "--netns", "no-such-namespace"]);
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("ip netns add no-such-namespace"), "{said}");
-}
-
-/// A namespace that `ip netns add` made.
-struct Named(String);
-
-impl Named {
-    fn new() -> Option<Self> {
-        let name = format!("ferrowire-test-{}", std::process::id());
-        let made = Command::new("ip").args(["netns", "add", &name]).output().unwrap();
-        (made.status.success() || require::skip("permission for \"ip netns add\"")).then_some(Self(name))
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // Nothing more can be done about one that stays.
-        let _: std::io::Result<Output> = Command::new("ip").args(["netns", "del", &self.0]).output();
-    }
 }

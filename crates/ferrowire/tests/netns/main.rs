@@ -1,6 +1,6 @@
 //! The built binary at work: daemons in network namespaces, real programs and real traffic between them.
 //!
-//! Every test makes namespaces of its own, without names, and they go with it. The tests run at the same time as each
+//! Every test makes namespaces of its own, and they go with it. The tests run at the same time as each
 //! other and share nothing. They need root, or a user namespace (`unshare --map-root-user --net`), and the programs
 //! that [`require`] names; what is missing is told as `SKIP`, or is a failure with `FERROWIRE_REQUIRE_ALL=1`.
 
@@ -15,6 +15,7 @@
 mod capture;
 mod checksum;
 mod client;
+mod control;
 mod crafted;
 mod daemon;
 mod device;
@@ -27,6 +28,8 @@ mod hostile;
 mod lifetime;
 mod managed;
 mod matrix;
+mod named;
+mod namespaces;
 mod packet_socket;
 mod pair;
 mod reorder;

@@ -58,7 +58,11 @@ impl Pair {
     }
 
     pub(crate) fn without_daemons() -> Self {
-        let (a, b) = (Host::new(), Host::new());
+        Self::between(Host::new(), Host::new())
+    }
+
+    /// Links two hosts that are there.
+    pub(crate) fn between(a: Host, b: Host) -> Self {
         connect((&a, WAN), (&b, WAN));
         for (host, number) in [(&a, 1), (&b, 2)] {
             host.here(|| give_addresses(number));

@@ -8,7 +8,7 @@ use crate::testns::{skip, without_forks};
 use rustix::io::{FdFlags, fcntl_getfd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::io::{IoSlice, Read, Write, pipe};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 
 fn pair() -> (DoorStream, DoorStream) {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -191,4 +191,21 @@ fn a_receiver_that_is_behind_does_not_block_the_sender() {
     near.set_nonblocking(false).unwrap();
     near.set_nonblocking(true).unwrap();
     assert_eq!(near.send(&[0; 4096], &[]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[test]
+fn an_end_that_was_inherited() {
+    let _guard = without_forks();
+    let flags = SocketFlags::empty();
+    let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+    let (near, far) = (DoorStream::inherit(near.into_raw_fd()).unwrap(), DoorStream::from(far));
+    assert!(fcntl_getfd(&near).unwrap().contains(FdFlags::CLOEXEC));
+    far.send(b"hello", &[]).unwrap();
+    assert_eq!(near.recv(&mut [0; 8], &mut Vec::new()).unwrap(), 5);
+    assert_eq!(errno(DoorStream::inherit(-1).map(drop)), Some(libc::EBADF));
+    assert_eq!(errno(DoorStream::inherit(i32::MAX).map(drop)), Some(libc::EBADF));
+    let (reader, _writer) = pipe().unwrap();
+    assert_eq!(errno(DoorStream::inherit(reader.as_raw_fd()).map(drop)), Some(libc::ENOTSOCK));
+    let (stream, _other) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+    assert_eq!(errno(DoorStream::inherit(stream.as_raw_fd()).map(drop)), Some(libc::EPROTOTYPE));
 }
