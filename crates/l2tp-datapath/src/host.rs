@@ -109,7 +109,7 @@ impl SystemHost {
     fn open_ip(&mut self, local: IpAddr, peer: IpAddr) -> io::Result<Arc<TunnelSocket>> {
         let source = probe(local, peer)?.local;
         let socket = self.share_raw(if local.is_ipv4() { Family::V4 } else { Family::V6 })?;
-        Ok(Arc::new(TunnelSocket::Ip { socket, route: RawRoute { source, destination: peer } }))
+        Ok(Arc::new(TunnelSocket::Ip { socket, route: RawRoute::new(source, peer) }))
     }
 
     fn share_raw(&mut self, family: Family) -> io::Result<Arc<RawSocket>> {

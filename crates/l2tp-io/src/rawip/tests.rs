@@ -24,7 +24,7 @@ fn packets_of_all_sizes_cross_in_both_families() {
         {
             let receiver = far.within(|| RawSocket::open(family)).unwrap().unwrap();
             let sender = RawSocket::open(family).unwrap();
-            let route = RawRoute { source: ip(near), destination: ip(peer) };
+            let route = RawRoute::new(ip(near), ip(peer));
             let mut batch = RecvBatch::new(8, 65_536);
             for size in [1, 4, 1480, 4000, 60_000] {
                 let payload: Vec<u8> = (0..size).map(|index| u8::try_from(index % 251).unwrap()).collect();
@@ -58,7 +58,7 @@ fn the_source_address_is_the_one_asked_for() {
         let parts = [IoSlice::new(b"payload")];
         let message = [Outgoing { parts: &parts, segment: None }];
         let send = |source| {
-            socket.send_batch(&RawRoute { source: ip(source), destination: ip("127.0.0.1") }, &message)
+            socket.send_batch(&RawRoute::new(ip(source), ip("127.0.0.1")), &message)
         };
         for (source, seen) in [("127.0.0.9", "127.0.0.9"), ("0.0.0.0", "127.0.0.1")] {
             assert_eq!(send(source).sent, 1);
@@ -68,7 +68,7 @@ fn the_source_address_is_the_one_asked_for() {
         }
         let foreign = send("192.0.2.1");
         assert_eq!((foreign.sent, foreign.failed), (0, 1));
-        let unreachable = RawRoute { source: ip("0.0.0.0"), destination: ip("192.0.2.1") };
+        let unreachable = RawRoute::new(ip("0.0.0.0"), ip("192.0.2.1"));
         let report = socket.send_batch(&unreachable, &message);
         assert_eq!(report.last_error.unwrap().raw_os_error(), Some(libc::ENETUNREACH));
     });
@@ -84,7 +84,7 @@ fn an_open_socket_keeps_the_host_from_answering_protocol_unreachable() {
             rows.next().unwrap().nth(column).unwrap().parse::<u64>().unwrap()
         };
         let parts = [IoSlice::new(b"anyone there")];
-        let route = RawRoute { source: ip("0.0.0.0"), destination: ip("127.0.0.1") };
+        let route = RawRoute::new(ip("0.0.0.0"), ip("127.0.0.1"));
         let socket = RawSocket::open(Family::V4).unwrap();
         assert_eq!(socket.send_batch(&route, &[Outgoing { parts: &parts, segment: None }]).sent, 1);
         assert!(wait(&socket));
@@ -97,7 +97,7 @@ fn a_train_is_refused() {
     in_fresh_netns(|| {
         let socket = RawSocket::open(Family::V4).unwrap();
         let parts = [IoSlice::new(&[0; 100])];
-        let route = RawRoute { source: ip("0.0.0.0"), destination: ip("127.0.0.1") };
+        let route = RawRoute::new(ip("0.0.0.0"), ip("127.0.0.1"));
         let batch = [None, Some(50), Some(100), None].map(|segment| Outgoing { parts: &parts, segment });
         let report = socket.send_batch(&route, &batch);
         assert_eq!((report.sent, report.failed), (3, 0b0010));
