@@ -4,8 +4,8 @@
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg,
-    socketpair, sockopt,
+    AddressFamily, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, recvmsg,
+    sendmsg, socketpair, sockopt,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -72,18 +72,11 @@ impl AsFd for PairEnd {
     }
 }
 
-/// The number that a socket has for as long as the host runs and that no other socket gets (`SO_COOKIE`).
-///
-/// # Errors
-/// `ENOTSOCK`.
-pub fn cookie(socket: impl AsFd) -> io::Result<u64> {
-    Ok(sockopt::socket_cookie(socket)?)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{PairEnd, cookie};
+    use super::PairEnd;
     use crate::poller::{Events, Interest, Poller};
+    use crate::sockopt::cookie;
     use crate::testns::without_forks;
     use std::io::IoSlice;
     use std::time::Duration;
@@ -131,6 +124,9 @@ mod tests {
         poller.wait(&mut events, Some(Duration::from_secs(5))).unwrap();
         assert!(events.iter().next().unwrap().closed);
         assert_eq!(ours.recv(&mut buffer).unwrap(), None);
-        assert_eq!(cookie(std::fs::File::open("/").unwrap()).unwrap_err().raw_os_error(), Some(libc::ENOTSOCK));
+        assert_eq!(
+            cookie(std::fs::File::open("/").unwrap()).unwrap_err().raw_os_error(),
+            Some(libc::ENOTSOCK)
+        );
     }
 }

@@ -45,18 +45,6 @@ pub fn cookie(socket: impl AsFd) -> io::Result<u64> {
     get_u64(socket, libc::SOL_SOCKET, libc::SO_COOKIE)
 }
 
-/// Lets nothing into the socket's receive queue: a filter of one instruction that keeps no byte of a packet (socket(7)).
-pub(crate) fn take_nothing(fd: impl AsFd) -> io::Result<()> {
-    let code = u16::try_from(libc::BPF_RET | libc::BPF_K).unwrap_or_default();
-    let mut keep_none = libc::sock_filter { code, jt: 0, jf: 0, k: 0 };
-    let program = libc::sock_fprog { len: 1, filter: &raw mut keep_none };
-    let size = libc::socklen_t::try_from(size_of::<libc::sock_fprog>()).unwrap_or_default();
-    let (raw, level, option) = (fd.as_fd().as_raw_fd(), libc::SOL_SOCKET, libc::SO_ATTACH_FILTER);
-    // SAFETY: `program` is readable for its own size, the one instruction that it points at lives, and the kernel copies both.
-    let status = unsafe { libc::setsockopt(raw, level, option, (&raw const program).cast(), size) };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 /// Gives the socket large queues: beyond the host's limit with CAP_NET_ADMIN, else up to it
 /// (net.core.rmem_max, net.core.wmem_max). Never fails; small queues only drop sooner.
 pub(crate) fn enlarge_buffers(fd: impl AsFd) {
@@ -69,7 +57,7 @@ pub(crate) fn enlarge_buffers(fd: impl AsFd) {
 
 #[cfg(test)]
 mod tests {
-    use super::{enlarge_buffers, get, set, take_nothing};
+    use super::{enlarge_buffers, get, set};
     use std::net::UdpSocket;
 
     #[test]
@@ -80,19 +68,6 @@ mod tests {
         assert_eq!(get(&socket, libc::SOL_SOCKET, libc::SO_NO_CHECK).unwrap(), 1);
         let unknown = set(&socket, libc::SOL_SOCKET, 9999, 1).unwrap_err();
         assert_eq!(unknown.raw_os_error(), Some(libc::ENOPROTOOPT));
-    }
-
-    #[test]
-    fn a_socket_that_takes_nothing_gets_nothing() {
-        let (deaf, open) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
-        take_nothing(&deaf).unwrap();
-        deaf.set_nonblocking(true).unwrap();
-        for socket in [&deaf, &open] {
-            open.send_to(b"hello", socket.local_addr().unwrap()).unwrap();
-        }
-        // On loopback what was sent has arrived.
-        assert_eq!(open.recv(&mut [0; 8]).unwrap(), 5);
-        assert_eq!(deaf.recv(&mut [0; 8]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 
     #[test]

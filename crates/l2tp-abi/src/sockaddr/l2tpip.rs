@@ -72,9 +72,7 @@ impl SockaddrL2tpip6 {
         let (head, rest) = bytes.split_first_chunk::<8>()?;
         let (address, rest) = rest.split_first_chunk::<16>()?;
         let [.., e, f, g, h] = *head;
-        let u32_at = |at: usize| {
-            rest.get(at..)?.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes))
-        };
+        let u32_at = |at: usize| rest.get(at..)?.first_chunk::<4>().map(|bytes| u32::from_ne_bytes(*bytes));
         Some(Self {
             flowinfo: [e, f, g, h],
             address: Ipv6Addr::from(*address),

@@ -1,14 +1,14 @@
 //! Control messages over IP: sent one by one, with what the program's socket was told about TOS, TTL and fragments; and
 //! what the network says about the addresses of such a socket.
 
-use super::{Family, IPPROTO_L2TP, PROBED_PORT, RawRoute};
+use super::{Family, PROBED_PORT, RawRoute, RawSocket};
 use crate::batch::Outgoing;
+use crate::divert::attach_classic;
 use crate::mmsg::{self, OutHeader};
-use crate::sockopt;
+use crate::rawudp::RET_NOTHING;
 use rustix::net::sockopt as rsockopt;
 use rustix::net::{
-    AddressFamily, Protocol, RawProtocol, SocketFlags, SocketType, bind, connect, getpeername, getsockname, ipproto,
-    socket_with,
+    AddressFamily, SocketFlags, SocketType, bind, connect, getpeername, getsockname, ipproto, socket_with,
 };
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -20,9 +20,9 @@ const CONTROL_PREFIX: [u8; 4] = [0; 4];
 /// Sends control messages of one family; receives nothing.
 pub struct ControlSender {
     /// May be cut on its way.
-    divisible: OwnedFd,
+    divisible: RawSocket,
     /// With DF, and refused where it is above the path's MTU.
-    whole: OwnedFd,
+    whole: RawSocket,
 }
 
 impl ControlSender {
@@ -31,14 +31,11 @@ impl ControlSender {
     /// # Errors
     /// `EPERM` without CAP_NET_RAW; `EAFNOSUPPORT` where IPv6 is off.
     pub fn open(family: Family) -> io::Result<Self> {
-        let whole = raw_socket(family)?;
-        if family == Family::V4 {
-            rsockopt::set_ip_mtu_discover(&whole, rsockopt::Ipv4PathMtuDiscovery::DO)?;
-        } else {
-            rsockopt::set_ipv6_mtu_discover(&whole, rsockopt::Ipv6PathMtuDiscovery::DO)?;
+        let (divisible, whole) = (raw_socket(family)?, raw_socket(family)?);
+        match family {
+            Family::V4 => rsockopt::set_ip_mtu_discover(&whole, rsockopt::Ipv4PathMtuDiscovery::DO)?,
+            Family::V6 => rsockopt::set_ipv6_mtu_discover(&whole, rsockopt::Ipv6PathMtuDiscovery::DO)?,
         }
-        let divisible = raw_socket(family)?;
-        crate::udp::never_set_df(&divisible, family == Family::V4)?;
         Ok(Self { divisible, whole })
     }
 
@@ -60,11 +57,9 @@ impl ControlSender {
 }
 
 /// A raw socket that takes no packet in: what arrives is for the one of [`super::RawSocket`].
-fn raw_socket(family: Family) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let protocol = RawProtocol::new(IPPROTO_L2TP.into()).map(Protocol::from_raw);
-    let socket = socket_with(domain(family == Family::V4), SocketType::RAW, flags, protocol)?;
-    sockopt::take_nothing(&socket)?;
+fn raw_socket(family: Family) -> io::Result<RawSocket> {
+    let socket = RawSocket::open(family)?;
+    attach_classic(&socket, &[RET_NOTHING])?;
     Ok(socket)
 }
 

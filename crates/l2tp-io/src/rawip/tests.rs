@@ -57,9 +57,7 @@ fn the_source_address_is_the_one_asked_for() {
         let mut batch = RecvBatch::new(8, 2048);
         let parts = [IoSlice::new(b"payload")];
         let message = [Outgoing { parts: &parts, segment: None }];
-        let send = |source| {
-            socket.send_batch(&RawRoute::new(ip(source), ip("127.0.0.1")), &message)
-        };
+        let send = |source| socket.send_batch(&RawRoute::new(ip(source), ip("127.0.0.1")), &message);
         for (source, seen) in [("127.0.0.9", "127.0.0.9"), ("0.0.0.0", "127.0.0.1")] {
             assert_eq!(send(source).sent, 1);
             assert!(wait(&socket));

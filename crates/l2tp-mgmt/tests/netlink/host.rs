@@ -4,7 +4,6 @@ use l2tp_abi::Errno;
 use l2tp_core::host::DeviceRequest;
 use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The descriptor number of the program's connected UDP socket.
@@ -55,13 +54,13 @@ impl Host for LoopbackHost {
     type Socket = Endpoints;
     type Device = String;
     /// What a number stands for is known by the number.
-    type Descriptor = Infallible;
+    type Descriptor = u64;
 
     fn open_socket(
         &mut self,
         _: TunnelKey,
         config: &TunnelConfig,
-        _: Option<Infallible>,
+        _: Option<u64>,
     ) -> Result<Endpoints, Errno> {
         let localhost = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         match config.socket {

@@ -25,9 +25,10 @@ pub(crate) struct Inbox {
     pub(crate) losses: Vec<(&'static str, u64)>,
 }
 
-impl ReplySink for Inbox {
-    fn reply(&mut self, datagram: &[u8]) {
+impl ReplySink<u64> for Inbox {
+    fn reply(&mut self, datagram: &[u8], descriptor: Option<u64>) {
         self.replies.push(datagram.to_vec());
+        self.descriptors.extend(descriptor);
     }
 
     fn notify(&mut self, group: u32, datagram: &[u8]) {

@@ -201,7 +201,13 @@ mod tests {
     #[test]
     fn ipv4_keeps_messages_whole_by_default_and_ipv6_does_not() {
         let keeps = |domain, mtu_discover| Options { mtu_discover, ..Options::default() }.keeps_whole(domain);
-        assert_eq!([0, 1, 2, 3, 4, 5].map(|mode| keeps(Domain::V4, mode)), [false, true, true, true, false, false]);
-        assert_eq!([0, 1, 2, 3, 4, 5].map(|mode| keeps(Domain::V6, mode)), [false, false, true, true, false, false]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(|mode| keeps(Domain::V4, mode)),
+            [false, true, true, true, false, false]
+        );
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(|mode| keeps(Domain::V6, mode)),
+            [false, false, true, true, false, false]
+        );
     }
 }

@@ -5,6 +5,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use l2tp_abi::Errno;
+use l2tp_core::host::Caller;
 
 /// Sockets that there may be.
 pub const SOCKETS_MAX: usize = 1024;
@@ -12,17 +13,6 @@ pub const SOCKETS_MAX: usize = 1024;
 pub const UNPRIVILEGED_MAX: usize = 512;
 /// Sockets of one user without privilege.
 pub const USER_MAX: usize = 64;
-
-/// Who opened a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// The connection through which it was opened.
-    pub connection: u32,
-    /// The user at its other end.
-    pub user: u32,
-    /// Whether it may administer the network namespace.
-    pub privileged: bool,
-}
 
 /// The L2TPIP sockets of a namespace, by number.
 #[derive(Debug, Default)]
@@ -34,7 +24,7 @@ pub struct Sockets {
 
 #[derive(Debug)]
 struct Entry {
-    owner: Owner,
+    owner: Caller,
     socket: Socket,
 }
 
@@ -43,7 +33,7 @@ impl Sockets {
     ///
     /// # Errors
     /// `ENFILE` when there are too many, `EMFILE` when this user has too many.
-    pub fn admit(&self, owner: &Owner) -> Result<(), Errno> {
+    pub fn admit(&self, owner: &Caller) -> Result<(), Errno> {
         if self.sockets.len() >= SOCKETS_MAX {
             return Err(Errno::ENFILE);
         }
@@ -58,7 +48,7 @@ impl Sockets {
     }
 
     /// `socket`: adds one, under a number that no other has.
-    pub fn open(&mut self, number: u64, owner: Owner, domain: Domain) {
+    pub fn open(&mut self, number: u64, owner: Caller, domain: Domain) {
         self.sockets.insert(number, Entry { owner, socket: Socket::new(domain) });
     }
 
@@ -82,7 +72,7 @@ impl Sockets {
 
     /// Whether `caller` may name the socket by its number alone: it opened it, or has privilege.
     #[must_use]
-    pub fn may_name(&self, number: u64, caller: &Owner) -> bool {
+    pub fn may_name(&self, number: u64, caller: &Caller) -> bool {
         let opener = self.sockets.get(&number).map(|entry| entry.owner.connection);
         opener.is_some_and(|connection| caller.privileged || connection == caller.connection)
     }

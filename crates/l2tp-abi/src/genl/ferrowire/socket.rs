@@ -251,8 +251,7 @@ mod tests {
             for socket in [None, Some(u64::MAX)] {
                 let request = SocketRequest { socket, call };
                 let bytes = request.emit(0x24, 1);
-                let table =
-                    POLICY.validate(&bytes, GENL_HDRLEN, Strictness::Strict, &mut ExtAck::default());
+                let table = POLICY.validate(&bytes, GENL_HDRLEN, Strictness::Strict, &mut ExtAck::default());
                 let message = Messages::new(&bytes).next().unwrap();
                 let cmd = GenlHeader::split(message.payload).unwrap().0.cmd;
                 assert_eq!(SocketRequest::parse(cmd, &table.unwrap()), Ok(request));
