@@ -45,8 +45,8 @@ struct Answers {
     notifications: usize,
 }
 
-impl ReplySink for Answers {
-    fn reply(&mut self, datagram: &[u8]) {
+impl<D> ReplySink<D> for Answers {
+    fn reply(&mut self, datagram: &[u8], _: Option<D>) {
         assert_well_formed(datagram);
         self.bytes += datagram.len();
     }

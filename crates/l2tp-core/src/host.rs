@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use l2tp_abi::errno::Errno;
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
 
 use crate::config::TunnelConfig;
 use crate::{SessionKey, TunnelKey};
@@ -59,6 +60,33 @@ pub trait Host {
 
     /// Removes the device of a session that is gone; may finish later.
     fn destroy_device(&mut self, key: SessionKey, device: Self::Device);
+
+    /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or by the
+    /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it.
+    ///
+    /// # Errors
+    /// Those of the system call; `EBADF` where the request names no socket that `caller` may use; `EMFILE`, `ENFILE` when there
+    /// are too many. `EOPNOTSUPP` from a host without such sockets, as this default is.
+    fn socket_call(
+        &mut self,
+        caller: &Caller,
+        request: &SocketRequest<'_>,
+        descriptor: Option<Self::Descriptor>,
+    ) -> Result<(SocketAnswer, Option<Self::Descriptor>), Errno> {
+        let _ = (caller, request, descriptor);
+        Err(Errno::EOPNOTSUPP)
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The connection at the door.
+    pub connection: u32,
+    /// The user at its other end.
+    pub user: u32,
+    /// Whether it may administer the network namespace.
+    pub privileged: bool,
 }
 
 /// What data packets of a session over UDP look like.

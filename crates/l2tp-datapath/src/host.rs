@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use l2tp_abi::errno::Errno;
-use l2tp_core::host::{DataPattern, DeviceRequest};
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
+use l2tp_core::host::{Caller, DataPattern, DeviceRequest};
 use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
 use l2tp_io::last_close::LastClose;
 use l2tp_io::rawip::{Family, RawRoute, RawSocket, probe};
@@ -16,10 +17,11 @@ use l2tp_io::tap::Tap;
 use l2tp_io::udp::{ProgramSocket, UdpConfig, UdpSocket};
 
 use crate::device::Device;
+use crate::l2tpip::Pairs;
 use crate::managed::socket::ManagedSocket;
 use crate::names::Numbers;
 use crate::reaper::Reaper;
-use crate::shared::{Shared, Source, Watch};
+use crate::shared::{Shared, Source, Watch, lock};
 use crate::socket::TunnelSocket;
 
 /// Limits of a TAP device's MTU, in bytes; the kernel's `l2tpeth` has 0 and 65535.
@@ -27,15 +29,16 @@ const TAP_MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 
 /// Opens sockets and devices in the namespace of the calling thread and gives them to the workers.
 pub struct SystemHost {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     reaper: Reaper,
     numbers: Numbers,
     sockets: HashMap<TunnelKey, Watch>,
     raw: [Option<RawShare>; 2],
     closes: LastClose,
+    pub(crate) pairs: Pairs,
 }
 
-/// The raw socket of a family, open while a tunnel needs it.
+/// The raw socket of a family, open while a tunnel or an L2TPIP socket needs it.
 struct RawShare {
     socket: Arc<RawSocket>,
     watch: Watch,
@@ -44,10 +47,9 @@ struct RawShare {
 
 impl SystemHost {
     pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Self> {
-        let reaper = Reaper::start()?;
-        let closes = LastClose::open()?;
+        let (reaper, closes, pairs) = (Reaper::start()?, LastClose::open()?, Pairs::new()?);
         let (numbers, sockets, raw) = (Numbers::default(), HashMap::new(), [None, None]);
-        Ok(Self { shared, reaper, numbers, sockets, raw, closes })
+        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs })
     }
 
     /// Waits until every device of a deleted session is gone.
@@ -109,10 +111,10 @@ impl SystemHost {
     fn open_ip(&mut self, local: IpAddr, peer: IpAddr) -> io::Result<Arc<TunnelSocket>> {
         let source = probe(local, peer)?.local;
         let socket = self.share_raw(if local.is_ipv4() { Family::V4 } else { Family::V6 })?;
-        Ok(Arc::new(TunnelSocket::Ip { socket, route: RawRoute { source, destination: peer } }))
+        Ok(Arc::new(TunnelSocket::Ip { socket, route: RawRoute::new(source, peer) }))
     }
 
-    fn share_raw(&mut self, family: Family) -> io::Result<Arc<RawSocket>> {
+    pub(crate) fn share_raw(&mut self, family: Family) -> io::Result<Arc<RawSocket>> {
         let place = &mut self.raw[family as usize];
         if let Some(share) = place {
             share.users += 1;
@@ -124,7 +126,7 @@ impl SystemHost {
         Ok(socket)
     }
 
-    fn release_raw(&mut self, socket: &Arc<RawSocket>) {
+    pub(crate) fn release_raw(&mut self, socket: &Arc<RawSocket>) {
         for place in &mut self.raw {
             let Some(share) = place.as_mut().filter(|share| Arc::ptr_eq(&share.socket, socket)) else {
                 continue;
@@ -164,6 +166,9 @@ impl Host for SystemHost {
             config.socket
         else {
             let descriptor = descriptor.ok_or(Errno::EBADF)?;
+            if let Some(adopted) = self.adopt_l2tpip(key, config.encap, &descriptor) {
+                return adopted;
+            }
             let adopted = match config.encap {
                 Encap::Udp => self.adopt_udp(key, &descriptor),
                 Encap::Ip => refuse_for_ip(&descriptor),
@@ -198,6 +203,7 @@ impl Host for SystemHost {
                 socket.managed().release(socket.cookie());
             }
             TunnelSocket::Ip { socket, .. } => self.release_raw(socket),
+            TunnelSocket::L2tpip { path, .. } => lock(&self.shared.l2tpip).detach(key, path),
         }
     }
 
@@ -245,15 +251,24 @@ impl Host for SystemHost {
         self.numbers.give_back(device.name());
         self.reaper.take(device);
     }
+
+    fn socket_call(
+        &mut self,
+        caller: &Caller,
+        request: &SocketRequest<'_>,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<(SocketAnswer, Option<OwnedFd>), Errno> {
+        self.call_l2tpip(caller, request, descriptor.as_ref())
+    }
 }
 
-/// No descriptor of a program is a socket of protocol 115 yet.
+/// No other descriptor is an L2TPIP socket; a raw socket of that protocol is none either.
 fn refuse_for_ip(descriptor: &OwnedFd) -> io::Result<Arc<TunnelSocket>> {
     ProgramSocket::examine(descriptor.as_fd())?;
     Err(io::Error::from_raw_os_error(Errno::EPROTONOSUPPORT.0))
 }
 
 /// The system's answer; EIO where an error carries none.
-fn errno(error: &io::Error) -> Errno {
+pub(crate) fn errno(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EIO, Errno)
 }

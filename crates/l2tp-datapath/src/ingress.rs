@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use l2tp_core::{Deliver, Frame, Instant, SessionKey, TunnelKey};
+use l2tp_core::{Deliver, Frame, Instant, SessionKey, TunnelKey, Verdict};
 use l2tp_io::batch::{MAX_BATCH, RecvBatch};
 use l2tp_io::offload::coalesce::coalesce;
 use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::{Datagram, RawUdp};
 
 use crate::device::Device;
-use crate::shared::{NetEngine, Shared, add};
+use crate::shared::{NetEngine, Shared, add, lock};
 use crate::socket::TunnelSocket;
 use crate::worker::now;
 
@@ -37,6 +37,8 @@ struct Outbox {
     /// Which slot the engine is looking at, and where in it the packet starts.
     slot: usize,
     start: usize,
+    /// Control messages over IP: slot and control connection id.
+    control: Vec<(usize, u32)>,
 }
 
 struct Delivery {
@@ -79,9 +81,7 @@ impl Ingress {
         let TunnelSocket::Udp { socket, .. } = socket else { return };
         for _ in 0..ROUNDS {
             let received = socket.recv_batch(&mut self.batch).unwrap_or(0);
-            self.handle_batch(shared, |engine, now, packet, out| {
-                engine.handle_udp(now, tunnel, packet, out);
-            });
+            self.handle_batch(shared, |engine, now, packet, out| engine.handle_udp(now, tunnel, packet, out));
             if received < SLOTS {
                 break;
             }
@@ -92,9 +92,8 @@ impl Ingress {
     pub(crate) fn handle_raw(&mut self, shared: &Shared, socket: &RawSocket) {
         for _ in 0..ROUNDS {
             let received = socket.recv_batch(&mut self.batch).unwrap_or(0);
-            self.handle_batch(shared, |engine, now, packet, out| {
-                engine.handle_ip(now, packet, out);
-            });
+            self.handle_batch(shared, |engine, now, packet, out| engine.handle_ip(now, packet, out));
+            self.hand_up(shared);
             if received < SLOTS {
                 break;
             }
@@ -153,14 +152,17 @@ impl Ingress {
     fn handle_batch(
         &mut self,
         shared: &Shared,
-        mut handle: impl FnMut(&mut NetEngine, Instant, &[u8], &mut Outbox),
+        mut handle: impl FnMut(&mut NetEngine, Instant, &[u8], &mut Outbox) -> Verdict,
     ) {
         let now = now();
         let mut engine = shared.engine();
         for (slot, received) in self.batch.iter().enumerate() {
             (self.out.slot, self.out.start) = (slot, 0);
             for packet in received.segments() {
-                handle(&mut engine, now, packet, &mut self.out);
+                let verdict = handle(&mut engine, now, packet, &mut self.out);
+                if let Verdict::Control { control_connection_id } = verdict {
+                    self.out.control.push((slot, control_connection_id));
+                }
                 self.out.start += packet.len();
             }
         }
@@ -168,6 +170,19 @@ impl Ingress {
         drop(engine);
         self.flush(shared);
         self.count_faults(shared);
+    }
+
+    /// Gives the control messages of the batch to the programs that wait for them.
+    fn hand_up(&mut self, shared: &Shared) {
+        if self.out.control.is_empty() {
+            return;
+        }
+        let sockets = lock(&shared.l2tpip);
+        for (slot, conn_id) in self.out.control.drain(..) {
+            if let Some(received) = self.batch.iter().nth(slot) {
+                sockets.deliver(conn_id, &received, &shared.losses);
+            }
+        }
     }
 
     /// Lets packets that have waited long enough go.

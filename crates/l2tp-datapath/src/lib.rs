@@ -9,6 +9,7 @@
 //! | `worker` | the loop of a thread: wait, then `ingress` or `egress` |
 //! | `ingress` | datagrams in, frames to devices |
 //! | `egress` | frames in, datagrams to sockets |
+//! | `l2tpip` | L2TPIP sockets: calls, and control messages both ways |
 //! | `managed` | tunnels on sockets of programs |
 //! | `names` | numbers for generated device names |
 //! | `reaper` | removes devices, which takes the kernel milliseconds each |
@@ -22,6 +23,7 @@ pub mod device;
 mod egress;
 pub mod host;
 mod ingress;
+mod l2tpip;
 mod managed;
 mod names;
 mod reaper;

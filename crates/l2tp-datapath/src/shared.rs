@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use l2tp_core::{Engine, SessionKey, TunnelKey};
 use l2tp_io::poller::{Interest, Poller, Waker};
@@ -12,6 +12,7 @@ use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::RawUdp;
 
 use crate::device::Device;
+use crate::l2tpip::L2tpip;
 use crate::managed::Managed;
 use crate::socket::TunnelSocket;
 
@@ -63,6 +64,8 @@ pub(crate) struct Watch {
 
 pub(crate) struct Shared {
     engine: Mutex<NetEngine>,
+    /// Taken after the engine's lock where both are needed.
+    pub(crate) l2tpip: Mutex<L2tpip>,
     pub(crate) stations: Vec<Station>,
     pub(crate) losses: LossCounters,
     pub(crate) managed: Arc<Managed>,
@@ -78,6 +81,7 @@ impl Shared {
     pub(crate) fn new(workers: usize) -> io::Result<Self> {
         Ok(Self {
             engine: Mutex::default(),
+            l2tpip: Mutex::default(),
             stations: (0..workers).map(|_| Station::new()).collect::<io::Result<_>>()?,
             losses: LossCounters::default(),
             managed: Arc::new(Managed::new()),
@@ -148,6 +152,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// As [`lock`].
+pub(crate) fn read_lock<T>(value: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    value.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`lock`].
+pub(crate) fn write_lock<T>(value: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    value.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Frames and packets lost at the edges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
@@ -163,6 +177,12 @@ pub struct Losses {
     pub network_reported: u64,
     /// Trains that went out as single datagrams, because a segment was above the path's MTU.
     pub trains_refused: u64,
+    /// Control messages over IP that no L2TPIP socket waits for.
+    pub control_unclaimed: u64,
+    /// Control messages for a program that is behind with reading.
+    pub control_refused: u64,
+    /// Messages that a program wrote to its L2TPIP socket and that could not be sent.
+    pub control_unsent: u64,
 }
 
 #[derive(Default)]
@@ -173,6 +193,9 @@ pub(crate) struct LossCounters {
     pub(crate) datagram_malformed: AtomicU64,
     pub(crate) network_reported: AtomicU64,
     pub(crate) trains_refused: AtomicU64,
+    pub(crate) control_unclaimed: AtomicU64,
+    pub(crate) control_refused: AtomicU64,
+    pub(crate) control_unsent: AtomicU64,
 }
 
 impl LossCounters {
@@ -185,6 +208,9 @@ impl LossCounters {
             datagram_malformed: value(&self.datagram_malformed),
             network_reported: value(&self.network_reported),
             trains_refused: value(&self.trains_refused),
+            control_unclaimed: value(&self.control_unclaimed),
+            control_refused: value(&self.control_refused),
+            control_unsent: value(&self.control_unsent),
         }
     }
 }

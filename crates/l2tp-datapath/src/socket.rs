@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use l2tp_core::Endpoints;
-use l2tp_io::batch::{Outgoing, SendReport};
+use l2tp_io::batch::{MAX_BATCH, Outgoing, SendReport};
 use l2tp_io::rawip::{RawRoute, RawSocket, probe};
 use l2tp_io::udp::{UdpConfig, UdpSocket};
 
+use crate::l2tpip::{LivePath, PathNow};
 use crate::managed::socket::ManagedSocket;
 
 /// What a tunnel sends on.
@@ -28,6 +29,13 @@ pub enum TunnelSocket {
         /// The tunnel's two addresses.
         route: RawRoute,
     },
+    /// Protocol 115 by a program's L2TPIP socket.
+    L2tpip {
+        /// The socket that all tunnels of the family share.
+        socket: Arc<RawSocket>,
+        /// The addresses of the program's socket.
+        path: Arc<LivePath>,
+    },
 }
 
 impl TunnelSocket {
@@ -43,6 +51,10 @@ impl TunnelSocket {
             Self::Udp { socket, .. } => socket.send_batch(messages),
             Self::Managed(socket) => socket.send_batch(messages),
             Self::Ip { socket, route } => socket.send_batch(route, messages),
+            Self::L2tpip { socket, path } => match path.now().peer {
+                Some(route) => socket.send_batch(&route, messages),
+                None => nowhere(messages),
+            },
         }
     }
 
@@ -62,13 +74,12 @@ impl TunnelSocket {
                 }
             }
             Self::Managed(socket) => socket.endpoints(),
-            Self::Ip { route, .. } => Endpoints {
-                local: SocketAddr::new(route.source, 0),
-                peer: SocketAddr::new(route.destination, 0),
-                udp_csum: false,
-                zero_csum6_tx: false,
-                zero_csum6_rx: false,
-            },
+            Self::Ip { route, .. } => ip_endpoints(route.source, route.destination),
+            Self::L2tpip { path, .. } => {
+                let PathNow { local, peer } = path.now();
+                let nowhere = if local.is_ipv4() { UNSPECIFIED } else { UNSPECIFIED_V6 };
+                ip_endpoints(local, peer.map_or(nowhere.ip(), |route| route.destination))
+            }
         }
     }
 
@@ -78,9 +89,31 @@ impl TunnelSocket {
         match self {
             Self::Udp { socket, .. } => socket.path_mtu().unwrap_or(0),
             Self::Managed(socket) => socket.route_mtu(),
-            Self::Ip { route, .. } => probe(route.source, route.destination).map_or(0, |found| found.mtu),
+            Self::Ip { route, .. } => route_mtu(route),
+            Self::L2tpip { path, .. } => path.now().peer.map_or(0, |route| route_mtu(&route)),
         }
     }
+}
+
+fn route_mtu(route: &RawRoute) -> u32 {
+    probe(route.source, route.destination).map_or(0, |found| found.mtu)
+}
+
+fn ip_endpoints(local: IpAddr, peer: IpAddr) -> Endpoints {
+    Endpoints {
+        local: SocketAddr::new(local, 0),
+        peer: SocketAddr::new(peer, 0),
+        udp_csum: false,
+        zero_csum6_tx: false,
+        zero_csum6_rx: false,
+    }
+}
+
+/// The socket is not connected: every message fails.
+fn nowhere(messages: &[Outgoing<'_>]) -> SendReport {
+    let accepted = messages.len().min(MAX_BATCH);
+    let last_error = Some(std::io::ErrorKind::NotConnected.into());
+    SendReport { accepted, failed: u64::MAX, last_error, ..SendReport::default() }
 }
 
 const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);

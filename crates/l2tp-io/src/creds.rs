@@ -33,6 +33,15 @@ pub fn caller_may_administer(peer: BorrowedFd<'_>, netns: &NetNs) -> io::Result<
     Ok(no_if_unknown(caller.is_capable(netns))?.unwrap_or(false) && is_alive(&process)?)
 }
 
+/// The user who connected the Unix socket `peer`, as our own user namespace calls them; the overflow user for one that it does
+/// not know.
+///
+/// # Errors
+/// As [`caller_may_administer`].
+pub fn caller_user(peer: BorrowedFd<'_>) -> io::Result<u32> {
+    peer_credentials(peer).map(|credentials| credentials.uid)
+}
+
 /// The kernel's view of the caller.
 struct Caller {
     user_namespace: (u64, u64),
@@ -85,19 +94,23 @@ fn overflow_uid() -> Option<u32> {
     fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim().parse().ok()
 }
 
-/// Number of the process that connected, or made the pair; `None` when our process namespace does not show it (the kernel
-/// says 0, which is no valid number, so rustix must not read it).
+/// Number of the process that connected, or made the pair; `None` when our process namespace does not show it.
 ///
 /// # Errors
 /// `ENOTSOCK` for what is no socket.
 pub fn peer_pid(peer: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
+    peer_credentials(peer).map(|credentials| Pid::from_raw(credentials.pid))
+}
+
+/// Read by hand: the kernel says 0 for a process that we do not see, which is no valid number for rustix.
+fn peer_credentials(peer: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut credentials = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or_default();
     let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
     let to = (&raw mut credentials).cast();
     // SAFETY: `credentials` is writable for `size` bytes, its own size, and `size` is writable too.
     let status = unsafe { libc::getsockopt(peer.as_raw_fd(), level, option, to, &raw mut size) };
-    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(credentials.pid)) }
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(credentials) }
 }
 
 /// A descriptor of the process that connected: from the socket (6.5), or by its number.

@@ -5,7 +5,7 @@
 //! - [`rawudp`], [`divert`], [`inet_diag`], [`last_close`]: a program's own UDP socket: its data packets, what is left to the program, where
 //!   it is by now, and its end
 //! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
-//! - [`door`], [`creds`]: the management socket, and who may use it
+//! - [`door`], [`creds`]: the management socket, and who may use it; [`pair`]: descriptors that stand for sockets of ours
 //! - [`poller`], [`signals`], [`clock`]: what a worker waits for
 //!
 //! Every function passes the kernel's errno through unchanged in [`std::io::Error::raw_os_error`], because the
@@ -28,6 +28,7 @@ mod mmsg;
 mod netlink;
 pub mod netns;
 pub mod offload;
+pub mod pair;
 pub mod poller;
 pub mod rawip;
 pub mod rawudp;

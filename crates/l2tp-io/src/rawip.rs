@@ -12,8 +12,10 @@ use rustix::net::sockopt as rsockopt;
 use rustix::net::{AddressFamily, Protocol, RawProtocol, SocketFlags, SocketType};
 use rustix::net::{bind, connect, getsockname, ipproto, socket_with};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+pub mod control;
 
 /// IP protocol number of L2TPv3 (RFC 3931 section 10.1).
 pub const IPPROTO_L2TP: u8 = 115;
@@ -35,13 +37,50 @@ impl Family {
     }
 }
 
-/// The addresses that one tunnel's packets carry.
+/// What the IP headers of one tunnel's packets carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawRoute {
     /// Our address; the unspecified one lets routing choose.
     pub source: IpAddr,
     /// The peer's.
     pub destination: IpAddr,
+    /// Index of the interface of a link-local peer, else 0.
+    pub scope_id: u32,
+    /// TOS or traffic class.
+    pub tos: u8,
+    /// TTL or hop limit; `None`: the host's default.
+    pub ttl: Option<u8>,
+}
+
+impl RawRoute {
+    /// Between two addresses, all else by default.
+    #[must_use]
+    pub const fn new(source: IpAddr, destination: IpAddr) -> Self {
+        Self { source, destination, scope_id: 0, tos: 0, ttl: None }
+    }
+
+    fn to(&self) -> SockAddr {
+        SockAddr::from(match self.destination {
+            IpAddr::V4(_) => SocketAddr::new(self.destination, 0),
+            IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, self.scope_id).into(),
+        })
+    }
+
+    /// What sendmsg(2) is told beside the address: our own, TOS and TTL.
+    fn control(&self) -> ControlSpace<88> {
+        let mut control = source_control(self.source);
+        let (level, tos, ttl) = match self.destination {
+            IpAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_TOS, libc::IP_TTL),
+            IpAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS, libc::IPV6_HOPLIMIT),
+        };
+        if self.tos != 0 {
+            control.push(level, tos, &i32::from(self.tos).to_ne_bytes());
+        }
+        if let Some(value) = self.ttl {
+            control.push(level, ttl, &i32::from(value).to_ne_bytes());
+        }
+        control
+    }
 }
 
 /// A raw socket that receives every packet of protocol 115 and one family that arrives in its namespace, fragments
@@ -92,8 +131,7 @@ impl RawSocket {
     pub fn send_batch(&self, route: &RawRoute, messages: &[Outgoing<'_>]) -> SendReport {
         let messages = messages.get(..MAX_BATCH).unwrap_or(messages);
         let mut report = SendReport::default();
-        let to = SockAddr::from(SocketAddr::new(route.destination, 0));
-        let control = source_control(route.source);
+        let (to, control) = (route.to(), route.control());
         let mut headers = [OutHeader::EMPTY; MAX_BATCH];
         let mut first = 0;
         for run in messages.chunk_by(|a, b| a.train().is_some() == b.train().is_some()) {
@@ -120,7 +158,7 @@ impl AsFd for RawSocket {
 }
 
 /// IP_PKTINFO or IPV6_PKTINFO with our address (`struct in_pktinfo`, `struct in6_pktinfo`), or nothing.
-pub(crate) fn source_control(source: IpAddr) -> ControlSpace<40> {
+pub(crate) fn source_control<const N: usize>(source: IpAddr) -> ControlSpace<N> {
     let mut control = ControlSpace::EMPTY;
     match source {
         IpAddr::V4(address) if !address.is_unspecified() => {

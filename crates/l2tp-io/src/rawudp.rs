@@ -117,7 +117,7 @@ fn is_intact(from: IpAddr, to: IpAddr, datagram: &[u8], checksum: [u8; 2]) -> bo
 
 /// BPF_RET | BPF_K, the value of an instruction that ends the filter.
 const RET: u16 = 0x06;
-const RET_NOTHING: libc::sock_filter = libc::sock_filter { code: RET, jt: 0, jf: 0, k: 0 };
+pub(crate) const RET_NOTHING: libc::sock_filter = libc::sock_filter { code: RET, jt: 0, jf: 0, k: 0 };
 const RET_ALL: libc::sock_filter = libc::sock_filter { code: RET, jt: 0, jf: 0, k: u32::MAX };
 
 /// Packets of 14 bytes and more, without the T bit, to one of the ports.

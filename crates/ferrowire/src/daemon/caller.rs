@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use l2tp_abi::nl::{NETLINK_EXT_ACK, emit_overrun};
 use l2tp_datapath::{Losses, NetEngine, SystemHost};
@@ -38,10 +39,16 @@ impl Notification {
 /// Datagrams that the stream has no room for yet.
 #[derive(Default)]
 struct Outbox {
-    datagrams: VecDeque<Vec<u8>>,
+    datagrams: VecDeque<Datagram>,
     bytes: usize,
     /// Something was lost behind those that wait.
     overrun: bool,
+}
+
+/// A datagram on its way to a program, and the descriptor beside it.
+struct Datagram {
+    bytes: Vec<u8>,
+    descriptor: Option<OwnedFd>,
 }
 
 /// Where the server's answers to one program go.
@@ -51,9 +58,9 @@ struct Replies<'a> {
     losses: Losses,
 }
 
-impl ReplySink for Replies<'_> {
-    fn reply(&mut self, datagram: &[u8]) {
-        self.outbox.push(datagram);
+impl ReplySink<OwnedFd> for Replies<'_> {
+    fn reply(&mut self, datagram: &[u8], descriptor: Option<OwnedFd>) {
+        self.outbox.push(datagram, descriptor);
     }
 
     fn notify(&mut self, group: u32, datagram: &[u8]) {
@@ -68,6 +75,9 @@ impl ReplySink for Replies<'_> {
             datagram_malformed,
             network_reported,
             trains_refused,
+            control_unclaimed,
+            control_refused,
+            control_unsent,
         } = self.losses;
         vec![
             ("device_refused", device_refused),
@@ -76,47 +86,51 @@ impl ReplySink for Replies<'_> {
             ("datagram_malformed", datagram_malformed),
             ("network_reported", network_reported),
             ("trains_refused", trains_refused),
+            ("control_unclaimed", control_unclaimed),
+            ("control_refused", control_refused),
+            ("control_unsent", control_unsent),
         ]
     }
 }
 
 impl Outbox {
-    fn push(&mut self, datagram: &[u8]) {
+    fn push(&mut self, datagram: &[u8], descriptor: Option<OwnedFd>) {
         // What came between must not be missing without a word.
         self.overrun |= self.bytes + datagram.len() > OUTBOX_BYTES;
         if !self.overrun {
             self.bytes += datagram.len();
-            self.datagrams.push_back(datagram.to_vec());
+            self.datagrams.push_back(Datagram { bytes: datagram.to_vec(), descriptor });
         }
     }
 
     /// Sends what the stream takes; behind the last, where something was lost, word of it to the program at `port`.
     fn flush(&mut self, stream: &DoorStream, port: u32) -> io::Result<()> {
         while let Some(datagram) = self.next(port) {
-            match stream.send(datagram, &[]) {
+            let beside = datagram.descriptor.as_ref().map(AsFd::as_fd);
+            match stream.send(&datagram.bytes, beside.as_slice()) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
-            self.bytes -= datagram.len();
+            self.bytes -= datagram.bytes.len();
             self.datagrams.pop_front();
         }
         Ok(())
     }
 
-    fn next(&mut self, port: u32) -> Option<&[u8]> {
+    fn next(&mut self, port: u32) -> Option<&Datagram> {
         if self.datagrams.is_empty() && std::mem::take(&mut self.overrun) {
             let mut word = Vec::new();
             emit_overrun(&mut word, port);
-            self.push(&word);
+            self.push(&word, None);
         }
-        self.datagrams.front().map(Vec::as_slice)
+        self.datagrams.front()
     }
 }
 
 impl Caller {
-    pub(super) fn new(stream: DoorStream, number: u32, privileged: bool) -> Self {
-        let mut client = Client::new(number, privileged);
+    pub(super) fn new(stream: DoorStream, number: u32, user: u32, privileged: bool) -> Self {
+        let mut client = Client::new(number, privileged).of_user(user);
         // Whoever comes through this door reads why a request was refused. The option exists: it cannot fail.
         let _: Result<(), _> = client.set_option(NETLINK_EXT_ACK, 1);
         Self { number, stream, client, outbox: Outbox::default() }
@@ -138,7 +152,7 @@ impl Caller {
     /// Takes a notification if it listens for it; says whether something waits for it now.
     pub(super) fn hear(&mut self, notification: &Notification) -> bool {
         if self.client.hears(notification.group) {
-            self.outbox.push(&notification.datagram);
+            self.outbox.push(&notification.datagram, None);
         }
         self.waits()
     }
@@ -245,7 +259,7 @@ mod tests {
         let (stream, program) = streams("overrun");
         let mut outbox = Outbox::default();
         for mark in 0..100 {
-            outbox.push(&[mark; 60_000]);
+            outbox.push(&[mark; 60_000], None);
             outbox.flush(&stream, 77).unwrap();
             assert!(outbox.bytes <= OUTBOX_BYTES);
         }
@@ -261,7 +275,7 @@ mod tests {
         assert_eq!((overruns, outbox.bytes), (1, 0));
         assert!(seen.len() < 100 && seen.iter().copied().eq(0..u8::try_from(seen.len()).unwrap()));
         // And on it goes.
-        outbox.push(&[100]);
+        outbox.push(&[100], None);
         outbox.flush(&stream, 77).unwrap();
         assert_eq!(read_all(&program), (vec![100], 0));
     }

@@ -1,4 +1,5 @@
-//! The subsystem of one namespace: callers at the door, devices that went away, and word from the rest of the daemon.
+//! The subsystem of one namespace: callers at the door, programs' sockets, devices that went away, and word from the rest of
+//! the daemon.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use l2tp_datapath::{Datapath, NetEngine, SystemHost};
-use l2tp_io::creds::caller_may_administer;
+use l2tp_io::creds::{caller_may_administer, caller_user};
 use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
 use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
@@ -28,6 +29,7 @@ const MAIL: u64 = 0;
 const LISTENER: u64 = 1;
 const ALARM: u64 = 2;
 const CLOSES: u64 = 3;
+const SOCKETS: u64 = 4;
 /// The first caller's token; it is the caller's netlink port id too.
 const FIRST_CALLER: u32 = 16;
 
@@ -70,6 +72,7 @@ impl Service {
         poller.add(&listener, LISTENER, Interest::Read)?;
         poller.add(datapath.alarm(), ALARM, Interest::Read)?;
         poller.add(host.closes(), CLOSES, Interest::Read)?;
+        poller.add(host.socket_events(), SOCKETS, Interest::Read)?;
         let (callers, next_caller) = (BTreeMap::new(), FIRST_CALLER);
         let buffer = vec![0; MAX_MESSAGE];
         Ok(Self { poller, mailbox, exchange, listener, netns, datapath, host, callers, next_caller, buffer })
@@ -91,6 +94,7 @@ impl Service {
                     LISTENER => knocked = true,
                     ALARM => self.bury_lost_devices(),
                     CLOSES => self.bury_closed_sockets(),
+                    SOCKETS => self.serve_sockets(),
                     _ => self.serve(event),
                 }
             }
@@ -139,13 +143,14 @@ impl Service {
     /// look things up, leave half of the room to those with.
     fn admit(&mut self, stream: DoorStream) {
         let privileged = caller_may_administer(stream.as_fd(), &self.netns).unwrap_or(false);
+        let Ok(user) = caller_user(stream.as_fd()) else { return };
         if self.callers.len() >= if privileged { CALLERS_MAX } else { CALLERS_MAX / 2 } {
             return;
         }
         let port = self.next_caller;
         self.next_caller = port.checked_add(1).unwrap_or(FIRST_CALLER);
         if self.poller.add(&stream, u64::from(port), Interest::Read).is_ok() {
-            self.callers.insert(port, Caller::new(stream, port, privileged));
+            self.callers.insert(port, Caller::new(stream, port, user, privileged));
         }
     }
 
@@ -198,6 +203,14 @@ impl Service {
     fn bury_closed_sockets(&mut self) {
         let closed = self.host.take_closed();
         self.bury(|engine, host| closed.iter().for_each(|key| engine.remove_tunnel(host, *key)));
+    }
+
+    /// Sends what programs wrote to their L2TPIP sockets, and ends the tunnels over those that were closed.
+    fn serve_sockets(&mut self) {
+        let closed = self.host.serve_sockets();
+        if !closed.is_empty() {
+            self.bury(|engine, host| closed.iter().for_each(|key| engine.remove_tunnel(host, *key)));
+        }
     }
 
     /// Removes what no command has named, and tells whoever listens.

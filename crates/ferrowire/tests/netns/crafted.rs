@@ -44,7 +44,7 @@ impl Forger {
         let family = if form.is_v4() { Family::V4 } else { Family::V6 };
         b.here(|| {
             if !form.is_udp() {
-                let route = RawRoute { source: b_address, destination: a_address };
+                let route = RawRoute::new(b_address, a_address);
                 return Self::Ip(RawSocket::open(family).unwrap(), route);
             }
             let socket = UdpSocket::bind(SocketAddr::new(b_address, ports(n).1)).unwrap();

@@ -1,16 +1,18 @@
 //! A program at the door: requests and answers as bytes.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
 use l2tp_abi::genl::ferrowire::{self, FERROWIRE_GENL_NAME};
 use l2tp_abi::genl::l2tp::{
     L2TP_GENL_MCGROUP, L2TP_GENL_NAME, Request, SessionKey, SessionMessage, Stats, TunnelMessage,
 };
 use l2tp_abi::nl::{Ack, Message, Messages, NLMSG_ERROR, done_errno};
 use l2tp_io::door::{DoorStream, MAX_MESSAGE};
+use l2tp_mgmt::netlink::FERROWIRE_FAMILY_ID;
 
 /// The abstract name of the door.
 pub(crate) const NAME: &[u8] = b"ferrowire";
@@ -79,22 +81,48 @@ impl Door {
         request.emit(self.family, 0)
     }
 
+    /// Calls a socket of the daemon's; the answer, and the descriptor that came with it.
+    pub(crate) fn call(
+        &mut self,
+        request: SocketRequest<'_>,
+        beside: &[BorrowedFd<'_>],
+    ) -> Result<(SocketAnswer, Option<OwnedFd>), Errno> {
+        self.seq += 1;
+        let mut answer = SocketAnswer::Done;
+        let bytes = request.emit(FERROWIRE_FAMILY_ID, self.seq);
+        let descriptors = self.exchange(&bytes, beside, |message| {
+            answer = SocketAnswer::parse(message).unwrap();
+        })?;
+        Ok((answer, descriptors.into_iter().next()))
+    }
+
     fn talk(
         &mut self,
         request: &[u8],
         descriptor: Option<BorrowedFd<'_>>,
-        mut each: impl FnMut(&Message<'_>),
+        each: impl FnMut(&Message<'_>),
     ) -> Result<(), Errno> {
-        self.stream.send(request, descriptor.as_slice()).unwrap();
+        self.exchange(request, descriptor.as_slice(), each).map(drop)
+    }
+
+    /// The descriptors that came with the answer.
+    fn exchange(
+        &mut self,
+        request: &[u8],
+        beside: &[BorrowedFd<'_>],
+        mut each: impl FnMut(&Message<'_>),
+    ) -> Result<Vec<OwnedFd>, Errno> {
+        self.stream.send(request, beside).unwrap();
+        let mut descriptors = Vec::new();
         loop {
-            let length = self.stream.recv(&mut self.buffer, &mut Vec::new()).unwrap();
+            let length = self.stream.recv(&mut self.buffer, &mut descriptors).unwrap();
             assert!(length > 0, "the daemon hung up");
             for message in Messages::new(&self.buffer[..length]) {
                 if let Some(errno) = done_errno(&message) {
-                    return errno.map_or(Ok(()), Err);
+                    return errno.map_or(Ok(descriptors), Err);
                 }
                 if message.header.kind == NLMSG_ERROR {
-                    return Ack::parse(&message).unwrap().errno.map_or(Ok(()), Err);
+                    return Ack::parse(&message).unwrap().errno.map_or(Ok(descriptors), Err);
                 }
                 each(&message);
             }

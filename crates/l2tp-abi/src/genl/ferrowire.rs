@@ -8,19 +8,28 @@
 //! | [`FERROWIRE_CMD_DEBUG_PPPOL2TP`] | dump | | the same: `/proc/net/pppol2tp` |
 //! | [`FERROWIRE_CMD_JOIN`], [`FERROWIRE_CMD_LEAVE`] | do | GROUP | |
 //! | [`FERROWIRE_CMD_ACT`] | do | PORT, PRIVILEGED, OPTIONS | |
+//! | calls on sockets | do | see [`socket`] | |
 //!
-//! All of them ask for `CAP_NET_ADMIN`, as the l2tp family does. The group [`DEATHS_GROUP`] hears of tunnels and sessions
+//! All but the calls on sockets ask for `CAP_NET_ADMIN`, as the l2tp family does. The group [`DEATHS_GROUP`] hears of tunnels and sessions
 //! that died without a command of their own, in the l2tp family's messages `L2TP_CMD_TUNNEL_DELETE` and
 //! `L2TP_CMD_SESSION_DELETE`. Nobody asked for them: their sequence number and port id are 0. A message
 //! [`crate::nl::NLMSG_OVERRUN`] stands where some were lost.
 //!
 //! Attributes are checked strictly: unknown ones and wrong lengths are `EINVAL`.
 
+pub mod socket;
+
 use super::ctrl::Operation;
 use super::{GENL_CMD_CAP_DO, GENL_CMD_CAP_DUMP, GENL_CMD_CAP_HASPOL, GENL_UNS_ADMIN_PERM, GenlHeader};
 use crate::nl::{Attributes, Header, Message, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, Policy, Rule};
 use alloc::string::String;
 use alloc::vec::Vec;
+use socket::{
+    ADDRESS_MAX, FERROWIRE_ATTR_ADDRESS, FERROWIRE_ATTR_BYTES, FERROWIRE_ATTR_DOMAIN, FERROWIRE_ATTR_LEVEL,
+    FERROWIRE_ATTR_OPTION, FERROWIRE_ATTR_SOCKET, FERROWIRE_CMD_SOCKET_BIND, FERROWIRE_CMD_SOCKET_CONNECT,
+    FERROWIRE_CMD_SOCKET_GET, FERROWIRE_CMD_SOCKET_NAME, FERROWIRE_CMD_SOCKET_OPEN,
+    FERROWIRE_CMD_SOCKET_PEER, FERROWIRE_CMD_SOCKET_SEND, FERROWIRE_CMD_SOCKET_SET, MESSAGE_MAX,
+};
 
 /// The family's name.
 pub const FERROWIRE_GENL_NAME: &str = "ferrowire";
@@ -58,7 +67,7 @@ pub const FERROWIRE_ATTR_PRIVILEGED: u16 = 6;
 /// Attribute: u32, bits: [`ACT_EXT_ACK`], [`ACT_CAP_ACK`].
 pub const FERROWIRE_ATTR_OPTIONS: u16 = 7;
 /// The highest attribute type.
-pub const FERROWIRE_ATTR_MAX: u16 = 7;
+pub const FERROWIRE_ATTR_MAX: u16 = FERROWIRE_ATTR_BYTES;
 
 /// Bit of [`FERROWIRE_ATTR_OPTIONS`]: the program's socket has `NETLINK_EXT_ACK`.
 pub const ACT_EXT_ACK: u32 = 1;
@@ -69,15 +78,25 @@ pub const ACT_CAP_ACK: u32 = 2;
 const DUMPS: u32 = GENL_CMD_CAP_DUMP | GENL_CMD_CAP_HASPOL | GENL_UNS_ADMIN_PERM;
 /// Flags of a command that is done.
 const DOES: u32 = GENL_CMD_CAP_DO | GENL_CMD_CAP_HASPOL | GENL_UNS_ADMIN_PERM;
+/// Flags of a command that everybody may do.
+const ANYBODY_DOES: u32 = GENL_CMD_CAP_DO | GENL_CMD_CAP_HASPOL;
 
 /// The family's commands as the controller lists them.
-pub const OPERATIONS: [Operation; 6] = [
+pub const OPERATIONS: [Operation; 14] = [
     Operation { cmd: FERROWIRE_CMD_STATS, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_DEBUG_TUNNELS, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_DEBUG_PPPOL2TP, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_JOIN, flags: DOES },
     Operation { cmd: FERROWIRE_CMD_LEAVE, flags: DOES },
     Operation { cmd: FERROWIRE_CMD_ACT, flags: DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_OPEN, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_BIND, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_CONNECT, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_NAME, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_PEER, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_SET, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_GET, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_SOCKET_SEND, flags: ANYBODY_DOES },
 ];
 
 /// What requests may carry: the other attributes are of answers.
@@ -86,6 +105,12 @@ pub const POLICY: Policy<{ FERROWIRE_ATTR_MAX as usize + 1 }> = Policy::new(&[
     (FERROWIRE_ATTR_PORT, Rule::U32),
     (FERROWIRE_ATTR_PRIVILEGED, Rule::U8),
     (FERROWIRE_ATTR_OPTIONS, Rule::U32),
+    (FERROWIRE_ATTR_SOCKET, Rule::U64),
+    (FERROWIRE_ATTR_DOMAIN, Rule::U16),
+    (FERROWIRE_ATTR_ADDRESS, Rule::Binary(ADDRESS_MAX)),
+    (FERROWIRE_ATTR_LEVEL, Rule::U32),
+    (FERROWIRE_ATTR_OPTION, Rule::U32),
+    (FERROWIRE_ATTR_BYTES, Rule::Binary(MESSAGE_MAX)),
 ]);
 
 /// A request of the family.

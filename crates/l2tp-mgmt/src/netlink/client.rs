@@ -8,6 +8,7 @@ use l2tp_abi::nl::{
     AckOptions, NETLINK_ADD_MEMBERSHIP, NETLINK_CAP_ACK, NETLINK_DROP_MEMBERSHIP, NETLINK_EXT_ACK,
     NETLINK_GET_STRICT_CHK,
 };
+use l2tp_core::host::Caller;
 
 /// Bytes that the kernel puts into one datagram of a dump at least (`NLMSG_GOODSIZE` of a machine with 4 KiB pages); every
 /// program that reads dumps has room for it.
@@ -17,6 +18,9 @@ pub const DUMP_PAGE: usize = 3776;
 #[derive(Debug)]
 pub struct Client {
     pub(super) port: u32,
+    /// The port at first, whomever it asks for just now.
+    connection: u32,
+    user: u32,
     pub(super) privileged: bool,
     /// What [`Self::act`] cannot go beyond.
     owner_privileged: bool,
@@ -33,6 +37,8 @@ impl Client {
     pub const fn new(port: u32, privileged: bool) -> Self {
         Self {
             port,
+            connection: port,
+            user: 0,
             privileged,
             owner_privileged: privileged,
             options: AckOptions { cap_ack: false, ext_ack: false },
@@ -40,6 +46,17 @@ impl Client {
             dump: None,
             groups: BTreeSet::new(),
         }
+    }
+
+    /// The same, of the user `user`: what one user without privilege can have is bounded.
+    #[must_use]
+    pub fn of_user(self, user: u32) -> Self {
+        Self { user, ..self }
+    }
+
+    /// Who asks, for calls on sockets.
+    pub(super) const fn caller(&self) -> Caller {
+        Caller { connection: self.connection, user: self.user, privileged: self.privileged }
     }
 
     /// `nl_pid` of the socket.

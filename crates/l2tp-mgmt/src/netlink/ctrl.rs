@@ -96,7 +96,7 @@ impl Family {
     }
 }
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     /// Describes one family. If the request names it by id and by name, the name wins.
     pub(super) fn get_family(&mut self, message: &Message<'_>, ext: &mut ExtAck) -> Result<(), Errno> {
         let attributes = GETFAMILY_POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Liberal, ext)?;

@@ -20,7 +20,7 @@ use l2tp_core::Host;
 /// The attributes of a request to the l2tp family.
 pub(super) type L2tpAttributes<'a> = AttributeTable<'a, { L2TP_ATTR_MAX as usize + 1 }>;
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     /// Carries out one message (`genl_rcv_msg`).
     pub(super) fn dispatch(&mut self, message: &Message<'_>, ext: &mut ExtAck) -> Result<Answered, Errno> {
         let header = &message.header;
@@ -86,7 +86,7 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
     ) {
         let mut out = alloc::vec::Vec::new();
         emit(&mut out, self.answer_header(request, flags));
-        self.replies.reply(&out);
+        self.replies.reply(&out, None);
     }
 
     /// The header of what answers `request`.

@@ -43,7 +43,7 @@ enum Rest {
     Messages(VecDeque<Vec<u8>>),
 }
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     /// Begins a dump and sends its first datagram. The attributes of a request for tunnels or sessions are not looked at.
     pub(super) fn start_dump(
         &mut self,
@@ -87,7 +87,7 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         } else {
             self.client.dump = Some(dump);
         }
-        self.replies.reply(&page);
+        self.replies.reply(&page, None);
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use l2tp_abi::Errno;
 use l2tp_abi::genl::GENL_HDRLEN;
+use l2tp_abi::genl::ferrowire::socket::{FERROWIRE_CMD_SOCKET_OPEN, SocketAnswer, SocketRequest};
 use l2tp_abi::genl::ferrowire::{
     ACT_CAP_ACK, ACT_EXT_ACK, FERROWIRE_ATTR_GROUP, FERROWIRE_ATTR_OPTIONS, FERROWIRE_ATTR_PORT,
     FERROWIRE_ATTR_PRIVILEGED, FERROWIRE_CMD_ACT, FERROWIRE_CMD_JOIN, POLICY, emit_counter,
@@ -15,8 +16,9 @@ use l2tp_abi::nl::{
 };
 use l2tp_core::{DropReason, Host};
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
-    /// Joins or leaves a group, as the options of a netlink socket do, or acts as another program's socket.
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
+    /// Joins or leaves a group, as the options of a netlink socket do, acts as another program's socket, or calls a socket of
+    /// the subsystem's own.
     pub(super) fn handle_ferrowire(
         &mut self,
         cmd: u8,
@@ -24,6 +26,9 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         ext: &mut ExtAck,
     ) -> Result<(), Errno> {
         let attributes = POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Strict, ext)?;
+        if cmd >= FERROWIRE_CMD_SOCKET_OPEN {
+            return self.call_socket(cmd, &message.header, &SocketRequest::parse(cmd, &attributes)?);
+        }
         if cmd == FERROWIRE_CMD_ACT {
             let options = attributes.u32(FERROWIRE_ATTR_OPTIONS).map(|bits| AckOptions {
                 cap_ack: bits & ACT_CAP_ACK != 0,
@@ -37,6 +42,17 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         let join = cmd == FERROWIRE_CMD_JOIN;
         let option = if join { NETLINK_ADD_MEMBERSHIP } else { NETLINK_DROP_MEMBERSHIP };
         self.client.set_option(option, group)
+    }
+
+    fn call_socket(&mut self, cmd: u8, header: &Header, request: &SocketRequest<'_>) -> Result<(), Errno> {
+        let descriptor = self.descriptor.take();
+        let (answer, descriptor) = self.host.socket_call(&self.client.caller(), request, descriptor)?;
+        if answer != SocketAnswer::Done {
+            let mut out = Vec::new();
+            answer.emit(&mut out, self.answer_header(header, 0), cmd);
+            self.replies.reply(&out, descriptor);
+        }
+        Ok(())
     }
 
     /// A message for every counter of the namespace: what there is, what went well, why packets were dropped, what was

@@ -9,7 +9,7 @@ use l2tp_abi::Errno;
 use l2tp_abi::nl::{Header, NLM_F_ACK};
 use l2tp_core::{Host, SessionKey, TunnelKey};
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     /// Tells what `cmd` of the request `header` does to a tunnel.
     pub(super) fn notify_tunnel(&mut self, header: &Header, key: TunnelKey, cmd: u8) -> Result<(), Errno> {
         let mut out = Vec::new();

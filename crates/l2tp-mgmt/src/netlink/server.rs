@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use l2tp_abi::nl::{ExtAck, Message, Messages, NLM_F_ACK, emit_ack};
 use l2tp_core::{Engine, Host};
 
-/// The side that serves: where answers go, every call one datagram, and what only it can count.
-pub trait ReplySink {
-    /// Sends to the program that asked.
-    fn reply(&mut self, datagram: &[u8]);
+/// The side that serves: where answers go, every call one datagram, and what only it can count. Its programs hand over and
+/// are handed descriptors `D`.
+pub trait ReplySink<D> {
+    /// Sends to the program that asked, with a descriptor where the answer has one.
+    fn reply(&mut self, datagram: &[u8], descriptor: Option<D>);
 
     /// Sends to every socket, of any network namespace, that hears `group` ([`Client::hears`]).
     fn notify(&mut self, group: u32, datagram: &[u8]);
@@ -31,12 +32,13 @@ pub struct Server<'a, H: Host, R> {
     pub client: &'a mut Client,
     /// Where the answers go.
     pub replies: &'a mut R,
-    /// The socket that came beside the datagram, for the descriptor that its first message to the l2tp family may name. Kernel: the number
-    /// is looked up in the table of the program that asks, which nobody else can do for it.
+    /// The socket that came beside the datagram, for the descriptor that its first message to the l2tp family may name, or for
+    /// its first call on a socket. Kernel: the number is looked up in the table of the program that asks, which nobody else
+    /// can do for it.
     pub descriptor: Option<H::Descriptor>,
 }
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     /// Answers every request of a datagram, in order (`netlink_rcv_skb`): replies and notifications, then an error, or an
     /// acknowledgement if one was asked for. Of a dump the first datagram is sent; the rest waits for
     /// [`Server::continue_dump`].
@@ -61,7 +63,7 @@ impl<H: Host, R: ReplySink> Server<'_, H, R> {
         if error.is_some() || message.header.flags & NLM_F_ACK != 0 {
             let mut out = Vec::new();
             emit_ack(&mut out, message, self.client.port, self.client.options, error, &ext);
-            self.replies.reply(&out);
+            self.replies.reply(&out, None);
         }
     }
 }

@@ -17,7 +17,7 @@ use l2tp_core::config::SessionChange;
 use l2tp_core::session::Session;
 use l2tp_core::{Error, Host, L2specType, PwType, SessionConfig, SessionKey, SessionSelector};
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     pub(super) fn create_session(
         &mut self,
         header: &Header,

@@ -14,7 +14,7 @@ use l2tp_abi::genl::l2tp::{
 use l2tp_abi::nl::{Header, NLM_F_ACK};
 use l2tp_core::{Encap, Endpoints, Error, Host, SocketConfig, TunnelConfig, TunnelKey};
 
-impl<H: Host, R: ReplySink> Server<'_, H, R> {
+impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     pub(super) fn create_tunnel(
         &mut self,
         header: &Header,

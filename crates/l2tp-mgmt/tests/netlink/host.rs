@@ -1,10 +1,10 @@
 //! A network namespace that has only `lo`, as the recorded cases had: what the kernel's sockets answer there.
 
 use l2tp_abi::Errno;
-use l2tp_core::host::DeviceRequest;
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
+use l2tp_core::host::{Caller, DeviceRequest};
 use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// The descriptor number of the program's connected UDP socket.
@@ -14,11 +14,14 @@ pub(crate) const CONNECTED_UDP_FD: i32 = 3;
 pub(crate) struct LoopbackHost {
     ports: BTreeSet<u16>,
     devices: BTreeSet<String>,
+    /// Who called sockets, call by call.
+    pub(crate) socket_callers: Vec<Caller>,
 }
 
 impl Default for LoopbackHost {
     fn default() -> Self {
-        Self { ports: BTreeSet::new(), devices: BTreeSet::from(["lo".to_owned()]) }
+        let devices = BTreeSet::from(["lo".to_owned()]);
+        Self { ports: BTreeSet::new(), devices, socket_callers: Vec::new() }
     }
 }
 
@@ -55,13 +58,13 @@ impl Host for LoopbackHost {
     type Socket = Endpoints;
     type Device = String;
     /// What a number stands for is known by the number.
-    type Descriptor = Infallible;
+    type Descriptor = u64;
 
     fn open_socket(
         &mut self,
         _: TunnelKey,
         config: &TunnelConfig,
-        _: Option<Infallible>,
+        _: Option<u64>,
     ) -> Result<Endpoints, Errno> {
         let localhost = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         match config.socket {
@@ -126,5 +129,23 @@ impl Host for LoopbackHost {
 
     fn destroy_device(&mut self, _: SessionKey, device: String) {
         self.devices.remove(&device);
+    }
+
+    /// Has one socket, number 5, which descriptor 55 stands for.
+    fn socket_call(
+        &mut self,
+        caller: &Caller,
+        request: &SocketRequest<'_>,
+        descriptor: Option<u64>,
+    ) -> Result<(SocketAnswer, Option<u64>), Errno> {
+        self.socket_callers.push(*caller);
+        let named = request.socket == Some(5) || descriptor == Some(55);
+        match request.call {
+            SocketCall::Open(2) => Ok((SocketAnswer::Opened(5), Some(55))),
+            SocketCall::Open(_) => Err(Errno::EAFNOSUPPORT),
+            _ if !named => Err(Errno::EBADF),
+            SocketCall::Name => Ok((SocketAnswer::Address(vec![2, 0]), None)),
+            _ => Ok((SocketAnswer::Done, None)),
+        }
     }
 }

@@ -16,18 +16,22 @@ pub(crate) struct Lab {
     pub(crate) host: LoopbackHost,
     pub(crate) client: Client,
     pub(crate) inbox: Inbox,
+    /// What the next datagram has beside it.
+    pub(crate) descriptor: Option<u64>,
 }
 
 #[derive(Default)]
 pub(crate) struct Inbox {
     pub(crate) replies: Vec<Vec<u8>>,
+    pub(crate) descriptors: Vec<u64>,
     pub(crate) heard: Vec<Vec<u8>>,
     pub(crate) losses: Vec<(&'static str, u64)>,
 }
 
-impl ReplySink for Inbox {
-    fn reply(&mut self, datagram: &[u8]) {
+impl ReplySink<u64> for Inbox {
+    fn reply(&mut self, datagram: &[u8], descriptor: Option<u64>) {
         self.replies.push(datagram.to_vec());
+        self.descriptors.extend(descriptor);
     }
 
     fn notify(&mut self, group: u32, datagram: &[u8]) {
@@ -59,7 +63,13 @@ impl Lab {
 
     pub(crate) fn with_client(mut client: Client) -> Self {
         client.set_option(NETLINK_EXT_ACK, 1).unwrap();
-        Self { engine: Engine::default(), host: LoopbackHost::default(), client, inbox: Inbox::default() }
+        Self {
+            engine: Engine::default(),
+            host: LoopbackHost::default(),
+            client,
+            inbox: Inbox::default(),
+            descriptor: None,
+        }
     }
 
     /// Sends a datagram and returns every datagram that comes back before the program reads again.
@@ -109,7 +119,7 @@ impl Lab {
             host: &mut self.host,
             client: &mut self.client,
             replies: &mut self.inbox,
-            descriptor: None,
+            descriptor: self.descriptor.take(),
         }
     }
 }

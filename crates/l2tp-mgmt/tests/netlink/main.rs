@@ -14,3 +14,4 @@ mod kernel_answers;
 mod lab;
 mod request;
 mod rules;
+mod sockets;

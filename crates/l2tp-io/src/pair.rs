@@ -1,0 +1,132 @@
+//! Descriptors that stand for sockets of our own: one end of a SEQPACKET Unix pair for the program, the other for us. The
+//! program's end can be waited for, duplicated, inherited and handed on as any socket; when its last copy is closed, ours
+//! sees the hang-up (unix(7)).
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, recvmsg,
+    sendmsg, socketpair, sockopt,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Our end; never blocks.
+pub struct PairEnd {
+    descriptor: OwnedFd,
+}
+
+impl PairEnd {
+    /// A new pair: our end, and the program's, which blocks.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOMEM` of socketpair(2).
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        Ok((Self { descriptor: ours }, theirs))
+    }
+
+    /// Sends one datagram in parts.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the program is behind, `EMSGSIZE` above [`Self::set_room`], `EPIPE` when it has hung up.
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        let mut nothing = SendAncillaryBuffer::default();
+        let flags = SendFlags::NOSIGNAL;
+        rustix::io::retry_on_intr(|| sendmsg(&self.descriptor, parts, &mut nothing, flags))?;
+        Ok(())
+    }
+
+    /// Receives one datagram and returns its length; `None` when the program has hung up. Descriptors that come along are
+    /// closed.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing waits; `EMSGSIZE` for a datagram longer than the buffer, which is gone.
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let mut nothing = rustix::net::RecvAncillaryBuffer::default();
+        let mut parts = [IoSliceMut::new(buffer)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let message =
+            rustix::io::retry_on_intr(|| recvmsg(&self.descriptor, &mut parts, &mut nothing, flags))?;
+        if message.flags.contains(ReturnFlags::TRUNC) {
+            return Err(Errno::MSGSIZE.into());
+        }
+        // An empty datagram cannot be told from a hang-up; no datagram here is empty.
+        Ok(Some(message.bytes).filter(|bytes| *bytes > 0))
+    }
+
+    /// Sets how many bytes may wait for the program, as the kernel counts them.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn set_room(&self, bytes: usize) -> io::Result<()> {
+        // The kernel doubles what it is told.
+        Ok(sockopt::set_socket_send_buffer_size(&self.descriptor, bytes / 2)?)
+    }
+}
+
+impl AsFd for PairEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PairEnd;
+    use crate::poller::{Events, Interest, Poller};
+    use crate::sockopt::cookie;
+    use crate::testns::without_forks;
+    use std::io::IoSlice;
+    use std::time::Duration;
+
+    #[test]
+    fn datagrams_both_ways() {
+        let (ours, theirs) = PairEnd::pair().unwrap();
+        ours.send(&[IoSlice::new(b"ab"), IoSlice::new(b"c")]).unwrap();
+        let mut buffer = [0; 8];
+        assert_eq!(rustix::io::read(&theirs, &mut buffer).unwrap(), 3);
+        rustix::io::write(&theirs, b"12345678").unwrap();
+        rustix::io::write(&theirs, b"123456789").unwrap();
+        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(8));
+        assert_eq!(ours.recv(&mut buffer).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
+        assert_eq!(ours.recv(&mut buffer).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn who_does_not_read_has_a_bound() {
+        let (ours, theirs) = PairEnd::pair().unwrap();
+        ours.set_room(20_000).unwrap();
+        let parts = [IoSlice::new(&[7; 1000])];
+        let sent = (0..1000).take_while(|_| ours.send(&parts).is_ok()).count();
+        assert!((1..20).contains(&sent), "{sent}");
+        assert_eq!(ours.send(&parts).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        rustix::io::read(&theirs, &mut [0; 1000]).unwrap();
+        ours.send(&parts).unwrap();
+    }
+
+    #[test]
+    fn the_last_copy_hangs_up() {
+        let _guard = without_forks();
+        let (ours, theirs) = PairEnd::pair().unwrap();
+        let (poller, mut events) = (Poller::new().unwrap(), Events::with_capacity(1));
+        poller.add(&ours, 1, Interest::Read).unwrap();
+        let copy = theirs.try_clone().unwrap();
+        assert_eq!(cookie(&copy).unwrap(), cookie(&theirs).unwrap());
+        assert_ne!(cookie(&ours).unwrap(), cookie(&theirs).unwrap());
+        rustix::io::write(&theirs, b"last words").unwrap();
+        drop(theirs);
+        let mut buffer = [0; 16];
+        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(10));
+        assert_eq!(poller.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
+        drop(copy);
+        poller.wait(&mut events, Some(Duration::from_secs(5))).unwrap();
+        assert!(events.iter().next().unwrap().closed);
+        assert_eq!(ours.recv(&mut buffer).unwrap(), None);
+        assert_eq!(
+            cookie(std::fs::File::open("/").unwrap()).unwrap_err().raw_os_error(),
+            Some(libc::ENOTSOCK)
+        );
+    }
+}
