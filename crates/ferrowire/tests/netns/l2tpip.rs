@@ -86,7 +86,7 @@ fn calls_are_answered_by_the_host_it_is_on() {
     assert_eq!(errno(socket.call(SocketCall::Bind(&address(&a, 1)))), None);
     let taken = L2tpipSocket::open(&pair.a, 2).call(SocketCall::Bind(&address("0.0.0.0", 1)));
     assert_eq!(errno(taken), Some(Errno::EADDRINUSE));
-    let nowhere = address("192.0.2.77", 1);
+    let nowhere = address("198.51.100.77", 1);
     assert_eq!(errno(socket.call(SocketCall::Connect(&nowhere))), Some(Errno::ENETUNREACH));
     assert_eq!(errno(socket.call(send(Some(&nowhere), b"x"))), Some(Errno::EHOSTUNREACH));
     assert_eq!(errno(socket.call(SocketCall::Connect(&address(&b, 2)))), None);
