@@ -35,6 +35,7 @@ mod named;
 mod namespaces;
 mod packet_socket;
 mod pair;
+mod races;
 mod reorder;
 mod require;
 mod sequence;
