@@ -30,6 +30,11 @@ pub(crate) fn other_users() -> bool {
     setgroups.trim() != "deny" || skip("users besides root (run as root of the host)")
 }
 
+/// Whether a filter may be loaded that leaves a program its packets to the last one.
+pub(crate) fn bpf() -> bool {
+    l2tp_io::divert::Divert::load().is_exact() || skip("leave to load BPF (run as root of the host)")
+}
+
 fn is_installed(program: &str) -> bool {
     let version = if program == "tshark" { "--version" } else { "-V" };
     let mut command = Command::new(program);
