@@ -12,5 +12,4 @@ mod ferrowire;
 mod host;
 mod kernel_answers;
 mod lab;
-mod request;
 mod rules;
