@@ -26,6 +26,7 @@ mod host;
 mod hostile;
 mod lifetime;
 mod matrix;
+mod oracle;
 mod packet_socket;
 mod pair;
 mod reorder;
