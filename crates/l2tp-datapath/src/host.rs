@@ -24,6 +24,9 @@ use crate::reaper::Reaper;
 use crate::shared::{Shared, Source, Watch, lock};
 use crate::socket::TunnelSocket;
 
+/// The name of a new device awaits the end of so many old ones: they go together, within some 20 ms.
+const NAMES_AWAITED: usize = 64;
+
 /// Limits of a TAP device's MTU, in bytes; the kernel's `l2tpeth` has 0 and 65535.
 const TAP_MTU: std::ops::RangeInclusive<u32> = 68..=65521;
 
@@ -139,10 +142,14 @@ impl SystemHost {
         }
     }
 
-    /// A name may still be held by the device of a session that was deleted a moment ago.
+    /// A name may still be held by the device of a session that was deleted a moment ago. Who deletes the session of
+    /// l2tpeth0 and makes another means l2tpeth0 again, if it is one of a few.
     fn create_tap(&mut self, name: &str) -> io::Result<Tap> {
+        if name.contains('%') && (1..=NAMES_AWAITED).contains(&self.reaper.pending()) {
+            self.reaper.settle();
+        }
         match self.numbers.create(name, Tap::create) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.reaper.is_busy() => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.reaper.pending() > 0 => {
                 self.reaper.settle();
                 self.numbers.create(name, Tap::create)
             }

@@ -52,15 +52,15 @@ impl Reaper {
         }
     }
 
-    /// Whether a device waits to be removed.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.pending.count.load(Ordering::Acquire) > 0
+    /// How many devices wait to be removed.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.count.load(Ordering::Acquire)
     }
 
     /// Waits until all are gone.
     pub(crate) fn settle(&self) {
         let mut guard = lock(&self.pending.lock);
-        while self.is_busy() {
+        while self.pending() > 0 {
             let waited = self.pending.changed.wait_timeout(guard, Duration::from_millis(100));
             guard = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(guard, _)| guard);
         }

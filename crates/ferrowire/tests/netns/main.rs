@@ -33,6 +33,7 @@ mod managed;
 mod matrix;
 mod named;
 mod namespaces;
+mod oracle;
 mod packet_socket;
 mod pair;
 mod races;

@@ -1,7 +1,6 @@
 //! The controller: what it says of itself, against a kernel's bytes, and what it says of the l2tp family.
 
 use crate::lab::{Lab, PORT};
-use crate::request::unhex;
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ctrl::{
     self, CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME, CTRL_CMD_GETFAMILY, CTRL_VERSION, FamilyMessage,
@@ -10,6 +9,7 @@ use l2tp_abi::genl::ctrl::{
 use l2tp_abi::genl::{GenlHeader, l2tp};
 use l2tp_abi::nl::{Header, Messages, NETLINK_CAP_ACK, NETLINK_EXT_ACK};
 use l2tp_mgmt::netlink::{Client, L2TP_FAMILY_ID, L2TP_GROUP_ID};
+use l2tp_oracle::unhex;
 use serde_json::Value;
 
 const NLCTRL: &str = include_str!("../../../../tests/vectors/kernel/nlctrl.json");

@@ -1,12 +1,13 @@
 //! Dumps of many objects, in pages.
 
-use crate::lab::{Lab, answer};
+use crate::lab::Lab;
 use l2tp_abi::Errno;
 use l2tp_abi::genl::l2tp::{
     L2TP_ENCAPTYPE_UDP, L2TP_PWTYPE_ETH, Request, SessionCreate, SessionKey, TunnelCreate, TunnelSocket,
 };
 use l2tp_abi::nl::{Messages, NLM_F_MULTI, NLMSG_DONE};
 use l2tp_mgmt::netlink::{DUMP_PAGE, L2TP_FAMILY_ID};
+use l2tp_oracle::answer;
 use std::net::Ipv4Addr;
 
 pub(crate) fn tunnel(conn_id: u32) -> Request {

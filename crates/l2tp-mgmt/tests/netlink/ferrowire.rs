@@ -1,7 +1,7 @@
 //! The family "ferrowire", bytes in and bytes out.
 
 use crate::dump::{session, tunnel};
-use crate::lab::{Answer, Lab, PORT};
+use crate::lab::{Lab, PORT};
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ctrl::{self, FamilyMessage};
 use l2tp_abi::genl::ferrowire::{
@@ -15,6 +15,7 @@ use l2tp_core::{Deliver, DropReason, Frame, Instant, SessionKey, SessionSelector
 use l2tp_mgmt::netlink::{
     Client, DEATHS_GROUP_ID, DUMP_PAGE, FERROWIRE_FAMILY_ID, L2TP_FAMILY_ID, L2TP_GROUP_ID,
 };
+use l2tp_oracle::Answer;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -197,7 +198,7 @@ fn acting_for_another_program() {
         let replies = lab.send(&datagram);
         assert_eq!(replies.len(), 1, "acting is not answered");
         assert_eq!(first(&replies[0]).header.port, 4711);
-        crate::lab::answer(&replies).errno
+        l2tp_oracle::answer(&replies).errno
     };
     let create = tunnel(1);
     assert_eq!(asked_as(&mut lab, actor(false), &create), Some(Errno::EPERM));

@@ -1,13 +1,12 @@
 //! Every recorded case that needs no descriptor but one and no second namespace, replayed.
 
-use crate::lab::{Answer, Lab};
-use crate::request::{attribute_kind, build, kind_at, unhex};
+use crate::host::CONNECTED_UDP_FD;
+use crate::lab::Lab;
 use l2tp_abi::Errno;
 use l2tp_abi::nl::Messages;
 use l2tp_mgmt::netlink::Client;
+use l2tp_oracle::{attribute_kind, hex_list, kind_at, oracle, unhex};
 use serde_json::Value;
-
-const ORACLE: &str = include_str!("../../../../tests/vectors/kernel/errno-oracle.json");
 
 /// Cases that we answer otherwise on purpose: the case, our answer, why. `docs/differences.md` tells it to users.
 const DIFFERENCES: &[(&str, Errno, &str)] = &[
@@ -22,8 +21,10 @@ const DIFFERENCES: &[(&str, Errno, &str)] = &[
 /// Steps that are more than a request.
 const OTHER_STEPS: [&str; 5] = ["other_netns", "close", "sendto", "sh", "socket"];
 
-fn oracle() -> Value {
-    serde_json::from_str(ORACLE).unwrap()
+/// A step as a request; `None` if it needs a descriptor that the namespace does not have.
+fn build(step: &Value, seq: u32) -> Option<Vec<u8>> {
+    let known = |name: &str| matches!(name, "sock:udp4-connected" | "same");
+    l2tp_oracle::build(step, seq, &|name| known(name).then_some(CONNECTED_UDP_FD.unsigned_abs()))
 }
 
 /// Whether the replay can play all steps.
@@ -33,18 +34,10 @@ fn is_playable(steps: &[Value]) -> bool {
     steps.iter().all(|step| known(step) && built(step))
 }
 
-fn errno_name(answer: &Answer) -> &'static str {
-    answer.errno.map_or("OK", |errno| errno.name().unwrap())
-}
-
 /// The port id and the sequence number of the first recorded reply, if there is one.
 fn recorded_header(recorded: &[Vec<u8>]) -> (u32, u32) {
     let first = recorded.first().and_then(|bytes| Messages::new(bytes).next());
     first.map_or((1, 1), |message| (message.header.port, message.header.seq))
-}
-
-fn hex_list(list: &Value) -> Vec<Vec<u8>> {
-    list.as_array().into_iter().flatten().map(|reply| unhex(reply["hex"].as_str().unwrap())).collect()
 }
 
 #[test]
@@ -76,7 +69,7 @@ fn play(case: &Value, id: &str, steps: &[Value], difference: Option<Errno>) {
     let (last, setup) = requests.split_last().unwrap();
     for (step, want) in setup.iter().zip(case["setup_results"].as_array().unwrap()) {
         let answer = lab.ask(&build(step, 1).unwrap());
-        assert_eq!(errno_name(&answer), want, "{id}: set-up {step}");
+        assert_eq!(answer.errno_name(), want, "{id}: set-up {step}");
     }
     let request = build(last, seq).unwrap();
     let answer = lab.ask(&request);
@@ -84,13 +77,13 @@ fn play(case: &Value, id: &str, steps: &[Value], difference: Option<Errno>) {
         assert_eq!(answer.errno.unwrap_or(Errno(0)), errno, "{id}");
         // Where 6.1 is as strict as we are, it also tells what is left.
         if let Some(old) = case.get("differs_6.1") {
-            assert_eq!(errno_name(&answer), old["result"]["name"], "{id}");
+            assert_eq!(answer.errno_name(), old["result"]["name"], "{id}");
             check_what_is_left(id, lab, &old["after"]);
         }
         return;
     }
     let result = &case["result"];
-    assert_eq!(errno_name(&answer), result["name"], "{id}");
+    assert_eq!(answer.errno_name(), result["name"], "{id}");
     assert_eq!(answer.text.as_deref(), result["extack"].as_str(), "{id}");
     let place = result.get("extack_attr").map(attribute_kind);
     assert_eq!(answer.offset.map(|offset| kind_at(&request, offset)), place, "{id}");
@@ -158,7 +151,7 @@ fn listeners_hear_what_the_kernel_tells() {
         let (port, seq) = recorded_header(&want);
         lab = Lab { client: Client::new(port, true), ..lab };
         let answer = lab.ask(&build(step, seq).unwrap());
-        assert_eq!(errno_name(&answer), recorded["name"], "{step}");
+        assert_eq!(answer.errno_name(), recorded["name"], "{step}");
         let heard = std::mem::take(&mut lab.inbox.heard);
         assert_eq!(heard, want, "{step}");
         heard_in_all += heard.len();

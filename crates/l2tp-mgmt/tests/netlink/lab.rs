@@ -1,12 +1,12 @@
 //! One namespace, one program, and what the program and its listeners received.
 
 use crate::host::LoopbackHost;
-use l2tp_abi::Errno;
 use l2tp_abi::genl::l2tp::{Request, SessionMessage, TunnelMessage};
-use l2tp_abi::nl::{Ack, Messages, NETLINK_EXT_ACK, done_errno};
+use l2tp_abi::nl::{Messages, NETLINK_EXT_ACK};
 use l2tp_core::Engine;
 use l2tp_core::host::Endpoints;
 use l2tp_mgmt::netlink::{Client, L2TP_FAMILY_ID, L2TP_GROUP_ID, ReplySink, Server};
+use l2tp_oracle::{Answer, answer};
 
 /// The port id of the program's socket.
 pub(crate) const PORT: u32 = 99;
@@ -42,17 +42,6 @@ impl ReplySink<u64> for Inbox {
     fn losses(&self) -> Vec<(&'static str, u64)> {
         self.losses.clone()
     }
-}
-
-/// What came back for one request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    /// From an acknowledgement, an error or the end of a dump.
-    pub(crate) errno: Option<Errno>,
-    pub(crate) text: Option<String>,
-    pub(crate) offset: Option<u32>,
-    /// The other messages, headers included.
-    pub(crate) messages: Vec<Vec<u8>>,
 }
 
 impl Lab {
@@ -122,20 +111,4 @@ impl Lab {
             descriptor: self.descriptor.take(),
         }
     }
-}
-
-pub(crate) fn answer(datagrams: &[Vec<u8>]) -> Answer {
-    let mut answer = Answer { errno: None, text: None, offset: None, messages: Vec::new() };
-    for message in datagrams.iter().flat_map(|datagram| Messages::new(datagram)) {
-        if let Some(ack) = Ack::parse(&message) {
-            answer.errno = ack.errno;
-            answer.text = ack.message;
-            answer.offset = ack.offset;
-        } else if let Some(errno) = done_errno(&message) {
-            answer.errno = errno;
-        } else {
-            answer.messages.push(message.bytes.to_vec());
-        }
-    }
-    answer
 }

@@ -12,6 +12,5 @@ mod ferrowire;
 mod host;
 mod kernel_answers;
 mod lab;
-mod request;
 mod rules;
 mod sockets;

@@ -1,7 +1,7 @@
 //! What no recorded case shows: batches, acknowledgements, header checks, odd values, arbitrary bytes.
 
 use crate::dump::{session, tunnel};
-use crate::lab::{Lab, PORT, answer};
+use crate::lab::{Lab, PORT};
 use l2tp_abi::Errno;
 use l2tp_abi::genl::GenlHeader;
 use l2tp_abi::genl::l2tp::{
@@ -10,6 +10,7 @@ use l2tp_abi::genl::l2tp::{
 };
 use l2tp_abi::nl::{Header, Messages, NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR};
 use l2tp_mgmt::netlink::{Client, L2TP_FAMILY_ID};
+use l2tp_oracle::answer;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -1,12 +1,16 @@
 //! Requests as the recorded cases describe them, as bytes.
 
-use crate::host::CONNECTED_UDP_FD;
 use l2tp_abi::genl::GenlHeader;
 use l2tp_abi::genl::l2tp;
 use l2tp_abi::nl::{Attributes, Header, MessageBuilder, Rule};
-use l2tp_mgmt::netlink::L2TP_FAMILY_ID;
 use serde_json::Value;
 use std::net::IpAddr;
+
+/// The id of the family "l2tp" on the kernel that was recorded, and here.
+pub const FAMILY: u16 = 0x23;
+
+/// The number of a descriptor that a case calls by a name such as `sock:udp4`; `None`: there is none.
+pub type Descriptors<'a> = &'a dyn Fn(&str) -> Option<u32>;
 
 const COMMANDS: [&str; 9] = [
     "NOOP",
@@ -58,7 +62,12 @@ const ATTRIBUTES: [&str; 35] = [
     "UDP_ZERO_CSUM6_RX",
 ];
 
-pub(crate) fn unhex(hex: &str) -> Vec<u8> {
+/// Bytes from hexadecimal digits.
+///
+/// # Panics
+/// On anything else.
+#[must_use]
+pub fn unhex(hex: &str) -> Vec<u8> {
     hex.as_bytes()
         .chunks(2)
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
@@ -66,21 +75,29 @@ pub(crate) fn unhex(hex: &str) -> Vec<u8> {
 }
 
 /// The type of the attribute called `name`, which may be a number.
-pub(crate) fn attribute_kind(name: &Value) -> u16 {
+///
+/// # Panics
+/// On an unknown name.
+#[must_use]
+pub fn attribute_kind(name: &Value) -> u16 {
     let name = name.as_str().unwrap();
     let known = ATTRIBUTES.iter().position(|known| *known == name);
     known.map_or_else(|| name.parse().unwrap(), |kind| u16::try_from(kind).unwrap())
 }
 
-/// A step as a request with the sequence number `seq`; `None` if it needs a descriptor that the namespace does not have.
-pub(crate) fn build(step: &Value, seq: u32) -> Option<Vec<u8>> {
+/// A step as a request with the sequence number `seq`; `None` if it names a descriptor that there is none of.
+///
+/// # Panics
+/// On a step that is no request.
+#[must_use]
+pub fn build(step: &Value, seq: u32, descriptors: Descriptors<'_>) -> Option<Vec<u8>> {
     let flags = step["flags"].as_str().map_or(5, |flags| u16::from_str_radix(&flags[2..], 16).unwrap());
     let version = step["version"].as_u64().map_or(1, |version| u8::try_from(version).unwrap());
     let mut out = Vec::new();
     let genl = GenlHeader { cmd: command(&step["cmd"]), version, reserved: 0 };
-    let mut message = genl.begin(&mut out, Header { kind: L2TP_FAMILY_ID, flags, seq, port: 0 });
+    let mut message = genl.begin(&mut out, Header { kind: FAMILY, flags, seq, port: 0 });
     for attribute in step["attrs"].as_array().unwrap() {
-        put(&mut message, attribute_kind(&attribute[0]), &attribute[1])?;
+        put(&mut message, attribute_kind(&attribute[0]), &attribute[1], descriptors)?;
     }
     message.finish();
     Some(out)
@@ -91,11 +108,16 @@ fn command(name: &Value) -> u8 {
     u8::try_from(known.map_or_else(|| name.as_u64().unwrap(), |cmd| u64::try_from(cmd).unwrap())).unwrap()
 }
 
-fn put(message: &mut MessageBuilder<'_>, kind: u16, value: &Value) -> Option<()> {
+fn put(
+    message: &mut MessageBuilder<'_>,
+    kind: u16,
+    value: &Value,
+    descriptors: Descriptors<'_>,
+) -> Option<()> {
     match value {
         Value::Bool(set) => message.flag(kind, *set),
         Value::Number(number) => message.bytes(kind, &integer(kind, number.as_i64().unwrap())),
-        Value::String(text) => message.bytes(kind, &bytes(kind, text)?),
+        Value::String(text) => message.bytes(kind, &bytes(kind, text, descriptors)?),
         _ => return None,
     };
     Some(())
@@ -113,17 +135,14 @@ fn integer(kind: u16, value: i64) -> Vec<u8> {
     value.to_le_bytes()[..len].to_vec()
 }
 
-fn bytes(kind: u16, text: &str) -> Option<Vec<u8>> {
+fn bytes(kind: u16, text: &str, descriptors: Descriptors<'_>) -> Option<Vec<u8>> {
     if let Some(hex) = text.strip_prefix("raw:") {
         return Some(unhex(hex));
     }
     match kind {
         l2tp::L2TP_ATTR_IFNAME => Some([text.as_bytes(), &[0]].concat()),
         l2tp::L2TP_ATTR_COOKIE | l2tp::L2TP_ATTR_PEER_COOKIE => Some(unhex(text)),
-        l2tp::L2TP_ATTR_FD if matches!(text, "sock:udp4-connected" | "same") => {
-            Some(CONNECTED_UDP_FD.to_le_bytes().to_vec())
-        }
-        l2tp::L2TP_ATTR_FD => None,
+        l2tp::L2TP_ATTR_FD => descriptors(text).map(|number| number.to_le_bytes().to_vec()),
         _ => Some(match text.parse().unwrap() {
             IpAddr::V4(ip) => ip.octets().to_vec(),
             IpAddr::V6(ip) => ip.octets().to_vec(),
@@ -132,7 +151,11 @@ fn bytes(kind: u16, text: &str) -> Option<Vec<u8>> {
 }
 
 /// The type of the attribute at `offset` bytes into a request.
-pub(crate) fn kind_at(request: &[u8], offset: u32) -> u16 {
+///
+/// # Panics
+/// Where none is.
+#[must_use]
+pub fn kind_at(request: &[u8], offset: u32) -> u16 {
     let offset = usize::try_from(offset).unwrap();
     Attributes::new(&request[20..]).find(|attribute| attribute.offset + 20 == offset).unwrap().kind
 }
