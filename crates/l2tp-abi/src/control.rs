@@ -2,7 +2,8 @@
 //! is one end of a SEQPACKET pair of Unix sockets that the daemon inherits.
 //!
 //! The program hands in network namespaces, one a message, and each is answered in turn. When the program closes its end,
-//! the daemon removes everything and ends.
+//! the daemon removes everything and ends. What that program itself has of a namespace (threads, descriptors) does not
+//! count as a use of it; what others have does, its children included.
 //!
 //! A message has [`CONTROL_BYTES`] bytes, in the byte order of the machine: kind (u32), errno (i32), inode of the
 //! namespace (u64, the number in /proc/PID/ns/net). What a kind does not use is 0.
@@ -29,7 +30,9 @@ pub enum Control {
         /// namespace, `EMFILE` ...
         errno: Errno,
     },
-    /// Kind 4, at any time: nobody used the namespace any more, and all of it is let go. It may be handed in again.
+    /// Kind 4, at any time: nobody used the namespace any more, and all of it is let go. It may be handed in again. It never
+    /// comes for the namespace that the daemon was started in, nor from a daemon without CAP_SYS_PTRACE, which cannot see
+    /// who uses what.
     Gone {
         /// Inode of the namespace.
         netns: u64,
