@@ -1,12 +1,14 @@
 //! The Linux kernel's L2TP subsystem in user space.
 //!
-//! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`stats`], [`monitor`]
+//! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`exec`] runs other
+//! programs on it, [`stats`], [`monitor`]
 //! and [`debug`] show what goes on in it, [`demo`] shows it at work, [`doctor`] says what the host has and lacks.
 
 mod daemon;
 mod debug;
 mod demo;
 mod doctor;
+mod exec;
 mod l2tp;
 mod monitor;
 mod stats;
@@ -34,6 +36,8 @@ enum Verb {
     Doctor(doctor::DoctorArgs),
     /// Serve the L2TP subsystem of this network namespace
     Daemon(daemon::DaemonArgs),
+    /// Run an unmodified L2TP program on Ferrowire
+    Exec(exec::ExecArgs),
     /// The counters of this network namespace
     Stats(stats::StatsArgs),
     /// Tell of tunnels and sessions as they come, change and go
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Verb::Demo(args) => demo::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Daemon(args) => report(daemon::run(&args)),
+        Verb::Exec(args) => exec::run(args),
         Verb::Stats(args) => report(stats::run(&args)),
         Verb::Monitor(args) => report(monitor::run(&args)),
         Verb::Debug(view) => report(debug::run(view)),

@@ -1,17 +1,15 @@
 //! Who may administer: the kernel's `ns_capable(net->user_ns, CAP_NET_ADMIN)`, asked about the process at the other
-//! end of a Unix socket (security/commoncap.c cap_capable).
+//! end of a Unix socket, or about a thread (security/commoncap.c cap_capable).
 
 use crate::netns::{NetNs, identity};
 use crate::sockopt;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::stat;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::thread::{CapabilitySet, capabilities};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-
-/// Bit of the capability in `CapEff` (include/uapi/linux/capability.h).
-const CAP_NET_ADMIN: u32 = 12;
 
 /// User namespaces in a line, the first one included (kernel/user_namespace.c create_user_ns: levels 0 to 33).
 const MAX_LEVELS: usize = 34;
@@ -28,9 +26,9 @@ const MAX_LEVELS: usize = 34;
 pub fn caller_may_administer(peer: BorrowedFd<'_>, netns: &NetNs) -> io::Result<bool> {
     let Some(pid) = peer_pid(peer)? else { return Ok(false) };
     let Some(process) = no_if_unknown(peer_pidfd(peer, pid))? else { return Ok(false) };
-    let Some(caller) = no_if_unknown(Caller::read(pid))? else { return Ok(false) };
+    let Some(owners) = no_if_unknown(Owners::of(netns))? else { return Ok(false) };
     // Read by number, so only true if the number still belonged to the caller after the reading.
-    Ok(no_if_unknown(caller.is_capable(netns))?.unwrap_or(false) && is_alive(&process)?)
+    Ok(owners.admit(pid)? && is_alive(&process)?)
 }
 
 /// The user who connected the Unix socket `peer`, as our own user namespace calls them; the overflow user for one that it does
@@ -42,52 +40,78 @@ pub fn caller_user(peer: BorrowedFd<'_>) -> io::Result<u32> {
     peer_credentials(peer).map(|credentials| credentials.uid)
 }
 
-/// The kernel's view of the caller.
-struct Caller {
-    user_namespace: (u64, u64),
-    effective_uid: u32,
-    net_admin: bool,
+/// The user namespaces above a network namespace: the one that owns it, its parent, and so on as far as this process
+/// may see. They never change, so they can be kept for as long as the network namespace lives.
+#[derive(Debug)]
+pub struct Owners {
+    line: Vec<Owner>,
 }
 
-impl Caller {
-    fn read(pid: Pid) -> io::Result<Self> {
-        let directory = format!("/proc/{}", pid.as_raw_nonzero());
-        let namespace =
-            open(format!("{directory}/ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let status = fs::read_to_string(format!("{directory}/status"))?;
-        let (effective_uid, net_admin) = parse_status(&status).ok_or(io::ErrorKind::NotFound)?;
-        Ok(Self { user_namespace: identity(&namespace)?, effective_uid, net_admin })
+/// A user namespace, and who made it.
+#[derive(Debug)]
+struct Owner {
+    namespace: (u64, u64),
+    uid: u32,
+}
+
+impl Owners {
+    /// Those of `netns`.
+    ///
+    /// # Errors
+    /// Those of ioctl_ns(2): `EPERM` when the owner is outside of our own user namespace.
+    pub fn of(netns: &NetNs) -> io::Result<Self> {
+        let mut namespace = related(netns.as_fd(), libc::NS_GET_USERNS)?;
+        let mut line = Vec::new();
+        for _ in 0..MAX_LEVELS {
+            line.push(Owner { namespace: identity(&namespace)?, uid: owner(&namespace)? });
+            match related(namespace.as_fd(), libc::NS_GET_PARENT) {
+                Ok(parent) => namespace = parent,
+                // Above the first namespace that we may see.
+                Err(error) if error.raw_os_error() == Some(libc::EPERM) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { line })
+    }
+
+    /// Whether the thread with this number holds CAP_NET_ADMIN over the network namespace, as [`caller_may_administer`]
+    /// says. Whoever asks must know that the number is still that of the thread that is meant.
+    ///
+    /// # Errors
+    /// When this process is out of descriptors or memory.
+    pub fn admit(&self, thread: Pid) -> io::Result<bool> {
+        Ok(no_if_unknown(self.has_capability(thread))?.unwrap_or(false))
     }
 
     /// The walk of cap_capable, from the namespace's owner upwards.
-    fn is_capable(&self, netns: &NetNs) -> io::Result<bool> {
-        let mut namespace = related(netns.as_fd(), libc::NS_GET_USERNS)?;
-        for _ in 0..MAX_LEVELS {
-            if identity(&namespace)? == self.user_namespace {
-                return Ok(self.net_admin);
+    fn has_capability(&self, thread: Pid) -> io::Result<bool> {
+        let path = format!("/proc/{}/ns/user", thread.as_raw_nonzero());
+        let namespace = stat(path)?;
+        let namespace = (namespace.st_dev, namespace.st_ino);
+        for (owner, child) in self.line.iter().zip(std::iter::once(None).chain(self.line.iter().map(Some))) {
+            if owner.namespace != namespace {
+                continue;
             }
-            // EPERM above the first namespace that we may see: the caller is not in our line.
-            let parent = related(namespace.as_fd(), libc::NS_GET_PARENT)?;
-            if identity(&parent)? == self.user_namespace && self.is_user(owner(&namespace)?) {
-                return Ok(true);
-            }
-            namespace = parent;
+            // The user who made the namespace below is its root.
+            return Ok(child.is_some_and(|child| is_user(thread, child.uid).unwrap_or(false))
+                || capabilities(Some(thread))?.effective.contains(CapabilitySet::NET_ADMIN));
         }
         Ok(false)
     }
-
-    /// Users that our user namespace does not know are all shown as the overflow user: two such are not the same.
-    fn is_user(&self, uid: u32) -> bool {
-        self.effective_uid == uid && overflow_uid().is_some_and(|overflow| overflow != uid)
-    }
 }
 
-/// Effective user and CAP_NET_ADMIN of a /proc/PID/status (proc_pid_status(5)).
-fn parse_status(status: &str) -> Option<(u32, bool)> {
-    let field = |name| status.lines().find_map(|line| line.strip_prefix(name));
-    let effective_uid = field("Uid:")?.split_whitespace().nth(1)?.parse().ok()?;
-    let capabilities = u64::from_str_radix(field("CapEff:")?.trim(), 16).ok()?;
-    Some((effective_uid, capabilities >> CAP_NET_ADMIN & 1 == 1))
+/// Whether a thread runs as this user. Users that our user namespace does not know are all shown as the overflow user:
+/// two such are not the same.
+fn is_user(thread: Pid, uid: u32) -> io::Result<bool> {
+    let status = fs::read_to_string(format!("/proc/{}/status", thread.as_raw_nonzero()))?;
+    let effective = effective_uid(&status).ok_or(io::ErrorKind::NotFound)?;
+    Ok(effective == uid && overflow_uid().is_some_and(|overflow| overflow != uid))
+}
+
+/// Effective user of a /proc/PID/status (proc_pid_status(5)).
+fn effective_uid(status: &str) -> Option<u32> {
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    users.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn overflow_uid() -> Option<u32> {

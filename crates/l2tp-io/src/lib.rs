@@ -7,6 +7,7 @@
 //! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
 //! - [`door`], [`creds`]: the management socket, and who may use it; [`pair`]: descriptors that stand for sockets of ours
 //! - [`poller`], [`signals`], [`clock`]: what a worker waits for
+//! - [`sockopt`]: socket options by number
 //!
 //! Every function passes the kernel's errno through unchanged in [`std::io::Error::raw_os_error`], because the
 //! management API answers with it. Nothing here knows a tunnel or a session.

@@ -127,8 +127,12 @@ impl From<OwnedFd> for NetNs {
     }
 }
 
-/// Device and inode: what makes two namespace descriptors name the same namespace (namespaces(7)).
-pub(crate) fn identity(namespace: impl AsFd) -> io::Result<(u64, u64)> {
+/// Device and inode: what makes two namespace descriptors name the same namespace (namespaces(7)). They may name
+/// another one when nothing of this one is open any more.
+///
+/// # Errors
+/// Those of fstat(2): none in practice.
+pub fn identity(namespace: impl AsFd) -> io::Result<(u64, u64)> {
     let stat = fstat(namespace)?;
     Ok((stat.st_dev, stat.st_ino))
 }

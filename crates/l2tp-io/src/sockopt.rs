@@ -10,7 +10,10 @@ use std::time::Duration;
 const BUFFER_BYTES: usize = 4 << 20;
 
 /// Sets an integer option by number.
-pub(crate) fn set(fd: impl AsFd, level: i32, option: i32, value: i32) -> io::Result<()> {
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn set(fd: impl AsFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
     let raw = fd.as_fd().as_raw_fd();
     // SAFETY: `value` is readable for its own size, and the kernel keeps no reference to it.
@@ -19,7 +22,10 @@ pub(crate) fn set(fd: impl AsFd, level: i32, option: i32, value: i32) -> io::Res
 }
 
 /// Reads an integer option (or a descriptor, which is one) by number.
-pub(crate) fn get(fd: impl AsFd, level: i32, option: i32) -> io::Result<i32> {
+///
+/// # Errors
+/// Those of getsockopt(2).
+pub fn get(fd: impl AsFd, level: i32, option: i32) -> io::Result<i32> {
     let mut value = 0_i32;
     let mut size = libc::socklen_t::try_from(size_of::<i32>()).unwrap_or_default();
     let raw = fd.as_fd().as_raw_fd();

@@ -1,0 +1,206 @@
+//! The way to the subsystem: requests to the daemon of a network namespace, in the name of the programs that make them.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use l2tp_abi::genl::GenlHeader;
+use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
+use l2tp_abi::genl::ferrowire::{
+    Actor, FERROWIRE_CMD_ACT, FERROWIRE_GENL_NAME, FERROWIRE_GENL_VERSION, Request,
+};
+use l2tp_abi::genl::l2tp::L2TP_GENL_NAME;
+use l2tp_abi::nl::{
+    Ack, Header, Message, Messages, NLM_F_ACK, NLM_F_MULTI, NLM_F_REQUEST, NLMSG_DONE, NLMSG_OVERRUN, done_errno,
+};
+use l2tp_io::door::{DoorStream, MAX_MESSAGE, NAME};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::family::Ids;
+
+/// How long a daemon may take for a request. A create waits for its device, for a fraction of a second at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of answers to one request; the largest is a dump of all sessions.
+const ANSWERS_MAX: usize = 64 << 20;
+
+/// A connection to the daemon.
+pub(crate) struct Door {
+    stream: DoorStream,
+    buffer: Vec<u8>,
+    /// Under which ids it serves the family "l2tp".
+    pub(crate) ids: Ids,
+    /// The id of the family "ferrowire".
+    own: u16,
+}
+
+/// How a request came out.
+pub(crate) enum Outcome {
+    /// The datagrams that answer it.
+    Answered(Vec<Vec<u8>>),
+    /// It never reached the daemon, which is gone: it may be sent again.
+    NotSent,
+}
+
+impl Door {
+    /// Connects to the daemon of the namespace of the calling thread, and asks for its ids.
+    ///
+    /// # Errors
+    /// `ECONNREFUSED` when there is none.
+    pub(crate) fn open() -> io::Result<Self> {
+        let stream = DoorStream::connect(NAME)?;
+        let mut door = Self { stream, buffer: vec![0; MAX_MESSAGE], ids: Ids::default(), own: 0 };
+        door.ids = Ids::of(&door.family(L2TP_GENL_NAME)?);
+        door.own = door.family(FERROWIRE_GENL_NAME)?.id;
+        Ok(door)
+    }
+
+    /// Makes a request in the name of `actor`, with the descriptor that it names beside it, and waits until all of the
+    /// answer is here: of a dump, everything.
+    ///
+    /// # Errors
+    /// When the daemon went away or fell silent after it had the request: whether it was carried out is not known. The
+    /// door is of no more use then.
+    pub(crate) fn ask(
+        &mut self,
+        actor: Actor,
+        request: &[u8],
+        descriptor: Option<&OwnedFd>,
+    ) -> io::Result<Outcome> {
+        let mut datagram = Request::Act(actor).emit(self.own, 0);
+        datagram.extend_from_slice(request);
+        datagram.resize(datagram.len().next_multiple_of(4), 0);
+        self.mark_end(&mut datagram);
+        let descriptors: Vec<_> = descriptor.iter().map(|descriptor| descriptor.as_fd()).collect();
+        match self.stream.send(&datagram, &descriptors) {
+            Ok(()) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => return Ok(Outcome::NotSent),
+            Err(error) => return Err(error),
+        }
+        self.collect().map(Outcome::Answered)
+    }
+
+    /// The text of a dump of the family "ferrowire", of which `part` reads the messages.
+    ///
+    /// # Errors
+    /// As [`Door::ask`]; the errno of a refusal.
+    pub(crate) fn text(
+        &mut self,
+        request: Request,
+        part: impl Fn(&Message<'_>) -> Option<String>,
+    ) -> io::Result<String> {
+        self.stream.send(&request.emit(self.own, 1), &[])?;
+        let mut text = String::new();
+        loop {
+            let datagram = self.receive(Instant::now() + PATIENCE)?;
+            for message in Messages::new(&datagram) {
+                if let Some(errno) = Ack::parse(&message).and_then(|ack| ack.errno) {
+                    return Err(io::Error::from_raw_os_error(errno.0));
+                }
+                if done_errno(&message).is_some() {
+                    return Ok(text);
+                }
+                text.extend(part(&message));
+            }
+        }
+    }
+
+    /// Joins the multicast group "l2tp": [`Door::hear`] then tells what is sent to it.
+    ///
+    /// # Errors
+    /// As [`Door::text`].
+    pub(crate) fn join(&mut self) -> io::Result<()> {
+        self.stream.send(&Request::Join(self.ids.group).emit(self.own, 1), &[])?;
+        let datagram = self.receive(Instant::now() + PATIENCE)?;
+        match Messages::new(&datagram).next().and_then(|message| Ack::parse(&message)).map(|ack| ack.errno) {
+            Some(None) => self.stream.set_nonblocking(true),
+            Some(Some(errno)) => Err(io::Error::from_raw_os_error(errno.0)),
+            None => Err(Errno::PROTO.into()),
+        }
+    }
+
+    /// The next notification, if one is here.
+    ///
+    /// # Errors
+    /// When the daemon is gone.
+    pub(crate) fn hear(&mut self) -> io::Result<Option<Vec<u8>>> {
+        match self.stream.recv(&mut self.buffer, &mut Vec::new()) {
+            Ok(0) => Err(Errno::PIPE.into()),
+            Ok(length) => Ok(self.buffer.get(..length).map(<[u8]>::to_vec)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Appends a request that changes nothing and is acknowledged: when its acknowledgement is here, so is everything
+    /// before it.
+    fn mark_end(&self, datagram: &mut Vec<u8>) {
+        let header = Header { kind: self.own, flags: NLM_F_REQUEST | NLM_F_ACK, seq: 0, port: 0 };
+        let genl = GenlHeader { cmd: FERROWIRE_CMD_ACT, version: FERROWIRE_GENL_VERSION, reserved: 0 };
+        genl.begin(datagram, header).finish();
+    }
+
+    /// The answers up to the mark, and to the end of a dump that was begun before it.
+    fn collect(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let deadline = Instant::now() + PATIENCE;
+        let (mut answers, mut bytes, mut marked, mut dumping) = (Vec::new(), 0, false, false);
+        while !marked || dumping {
+            let datagram = self.receive(deadline)?;
+            if self.is_mark(&datagram) {
+                marked = true;
+                continue;
+            }
+            for message in Messages::new(&datagram) {
+                if message.header.kind == NLMSG_OVERRUN {
+                    return Err(Errno::NOBUFS.into());
+                }
+                dumping = message.header.flags & NLM_F_MULTI != 0 && message.header.kind != NLMSG_DONE;
+            }
+            bytes += datagram.len();
+            if bytes > ANSWERS_MAX {
+                return Err(Errno::NOBUFS.into());
+            }
+            answers.push(datagram);
+        }
+        Ok(answers)
+    }
+
+    /// Whether this acknowledges something of our own and not of the program's.
+    fn is_mark(&self, datagram: &[u8]) -> bool {
+        let first = Messages::new(datagram).next();
+        first.and_then(|message| Ack::parse(&message)).is_some_and(|ack| ack.request.kind == self.own)
+    }
+
+    fn family(&mut self, name: &str) -> io::Result<FamilyMessage> {
+        self.stream.send(&get_family(name, 1), &[])?;
+        let (mut found, deadline) = (None, Instant::now() + PATIENCE);
+        loop {
+            let datagram = self.receive(deadline)?;
+            for message in Messages::new(&datagram) {
+                if Ack::parse(&message).is_some() {
+                    return found.ok_or_else(|| Errno::PROTO.into());
+                }
+                found = found.or_else(|| FamilyMessage::parse(&message));
+            }
+        }
+    }
+
+    fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(|_| Errno::TIMEDOUT)?;
+        if poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&left))? == 0 {
+            return Err(Errno::TIMEDOUT.into());
+        }
+        let length = self.stream.recv(&mut self.buffer, &mut Vec::new())?;
+        if length == 0 {
+            return Err(Errno::PIPE.into());
+        }
+        Ok(self.buffer.get(..length).unwrap_or_default().to_vec())
+    }
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

@@ -1,0 +1,143 @@
+//! The filter, run by a small interpreter, on both machines.
+
+use super::syscalls::{AARCH64, X86_64};
+use super::{Instruction, NATIVE, Opens, Syscall, Table, build};
+use crate::window::Window;
+
+const WINDOW: Window = Window { start: 768, end: 1024 };
+
+/// Whether the filter traps a call with these numbers.
+fn traps(code: &[Instruction], architecture: u32, number: u32, arguments: &[u64]) -> bool {
+    let mut data = [0_u8; 64];
+    data[..4].copy_from_slice(&number.to_le_bytes());
+    data[4..8].copy_from_slice(&architecture.to_le_bytes());
+    for (slot, argument) in data[16..].chunks_exact_mut(8).zip(arguments) {
+        slot.copy_from_slice(&argument.to_le_bytes());
+    }
+    let (mut at, mut accumulator) = (0, 0_u32);
+    loop {
+        let instruction = code[at];
+        at += 1;
+        let (code, k) = (u32::from(instruction.code), instruction.k);
+        let jump = |taken: bool| usize::from(if taken { instruction.jt } else { instruction.jf });
+        match (code & 7, code & 0xf0) {
+            (libc::BPF_LD, _) => {
+                let offset = usize::try_from(k).unwrap();
+                accumulator = u32::from_le_bytes(*data[offset..].first_chunk().unwrap());
+            }
+            (libc::BPF_ALU, libc::BPF_AND) => accumulator &= k,
+            (libc::BPF_JMP, libc::BPF_JEQ) => at += jump(accumulator == k),
+            (libc::BPF_JMP, libc::BPF_JGE) => at += jump(accumulator >= k),
+            (libc::BPF_RET, _) => return k == libc::SECCOMP_RET_USER_NOTIF,
+            _ => panic!("no such instruction: {code:#x}"),
+        }
+    }
+}
+
+/// What is trapped of a call on one of the machines.
+struct Machine {
+    table: Table,
+    code: Vec<Instruction>,
+}
+
+impl Machine {
+    fn all(opens: Opens) -> [Self; 2] {
+        [X86_64, AARCH64].map(|table| Self { code: build(&table, WINDOW, opens), table })
+    }
+
+    fn traps(&self, call: Syscall, arguments: &[u64]) -> bool {
+        let Some(number) = self.table.number(call) else { return false };
+        traps(&self.code, self.table.architecture, number, arguments)
+    }
+}
+
+#[test]
+fn calls_on_descriptors_only_in_the_window() {
+    for machine in Machine::all(Opens::Plain) {
+        for call in super::ON_SOCKETS {
+            for (descriptor, trapped) in
+                [(0, false), (767, false), (768, true), (1023, true), (1024, false), (u64::MAX, false)]
+            {
+                assert_eq!(machine.traps(call, &[descriptor, 1, 2]), trapped, "{call:?} of {descriptor}");
+            }
+        }
+        for (command, trapped) in [(libc::F_DUPFD, true), (libc::F_DUPFD_CLOEXEC, true), (libc::F_GETFL, false)] {
+            let command = u64::try_from(command).unwrap();
+            assert_eq!(machine.traps(Syscall::Fcntl, &[800, command]), trapped);
+            assert!(!machine.traps(Syscall::Fcntl, &[3, command]));
+        }
+    }
+}
+
+#[test]
+fn generic_netlink_sockets_only() {
+    for machine in Machine::all(Opens::Plain) {
+        assert!(machine.traps(Syscall::Socket, &[16, 3, 16]));
+        assert!(machine.traps(Syscall::Socket, &[16, 0x80003, 16]));
+        for other in [[16, 3, 0], [2, 2, 0], [2, 2, 16], [1, 5, 0]] {
+            assert!(!machine.traps(Syscall::Socket, &other), "{other:?}");
+        }
+    }
+}
+
+#[test]
+fn opens_for_reading() {
+    let (none, close_on_exec) = (0, u64::try_from(libc::O_CLOEXEC).unwrap());
+    let (write, both) = (u64::try_from(libc::O_WRONLY).unwrap(), u64::try_from(libc::O_RDWR).unwrap());
+    let directory = u64::try_from(libc::O_DIRECTORY).unwrap();
+    for (opens, flags, trapped) in [
+        (Opens::Plain, none, true),
+        (Opens::Plain, close_on_exec, false),
+        (Opens::All, close_on_exec, true),
+        (Opens::All, directory, false),
+        (Opens::All, write, false),
+        (Opens::All, both, false),
+    ] {
+        for machine in Machine::all(opens) {
+            assert_eq!(machine.traps(Syscall::Openat, &[u64::MAX - 99, 4096, flags]), trapped, "{flags:#x}");
+        }
+        let [x86, _] = Machine::all(opens);
+        assert_eq!(x86.traps(Syscall::Open, &[4096, flags]), trapped, "{flags:#x}");
+    }
+}
+
+#[test]
+fn other_machines_and_other_calls_run() {
+    for machine in Machine::all(Opens::All) {
+        let sendto = machine.table.number(Syscall::Sendto).unwrap();
+        assert!(traps(&machine.code, machine.table.architecture, sendto, &[800]));
+        assert!(!traps(&machine.code, 0x4000_0003, sendto, &[800]), "32-bit x86");
+        assert!(!traps(&machine.code, machine.table.architecture, sendto | 0x4000_0000, &[800]), "x32");
+        for number in 0..600 {
+            let known = machine.table.call(number).is_some();
+            assert!(known || !traps(&machine.code, machine.table.architecture, number, &[800, 0, 0]), "{number}");
+        }
+    }
+}
+
+/// The table of the machine that runs the tests, against the C library's numbers.
+#[test]
+fn the_numbers_are_those_of_the_c_library() {
+    for (call, number) in [
+        (Syscall::Socket, libc::SYS_socket),
+        (Syscall::Connect, libc::SYS_connect),
+        (Syscall::Sendto, libc::SYS_sendto),
+        (Syscall::Sendmsg, libc::SYS_sendmsg),
+        (Syscall::Sendmmsg, libc::SYS_sendmmsg),
+        (Syscall::Write, libc::SYS_write),
+        (Syscall::Writev, libc::SYS_writev),
+        (Syscall::Recvfrom, libc::SYS_recvfrom),
+        (Syscall::Recvmsg, libc::SYS_recvmsg),
+        (Syscall::Recvmmsg, libc::SYS_recvmmsg),
+        (Syscall::Read, libc::SYS_read),
+        (Syscall::Readv, libc::SYS_readv),
+        (Syscall::Setsockopt, libc::SYS_setsockopt),
+        (Syscall::Dup, libc::SYS_dup),
+        (Syscall::Fcntl, libc::SYS_fcntl),
+        (Syscall::Openat, libc::SYS_openat),
+    ] {
+        assert_eq!(NATIVE.number(call).map(i64::from), Some(number), "{call:?}");
+    }
+    #[cfg(target_arch = "x86_64")]
+    assert_eq!(NATIVE.number(Syscall::Open).map(i64::from), Some(libc::SYS_open));
+}

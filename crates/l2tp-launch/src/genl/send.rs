@@ -1,0 +1,241 @@
+//! What a program sends.
+
+use std::io;
+
+use l2tp_abi::genl::GenlHeader;
+use l2tp_abi::genl::ctrl::get_family;
+use l2tp_abi::genl::ferrowire::{ACT_CAP_ACK, ACT_EXT_ACK, Actor};
+use l2tp_abi::genl::l2tp::{L2TP_ATTR_FD, L2TP_GENL_NAME};
+use l2tp_abi::nl::{
+    Attributes, Message, Messages, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NLM_F_MULTI, SOL_NETLINK,
+};
+use l2tp_io::sockopt;
+use rustix::io::Errno;
+use rustix::net::bind;
+use rustix::net::netlink::SocketAddrNetlink;
+use std::os::fd::OwnedFd;
+
+use super::{ADDRESS_SIZE, Use, is_kernel};
+use crate::door::Outcome;
+use crate::family::{Ids, Kind, classify, inward, outward};
+use crate::filter::Syscall;
+use crate::notify::Answer;
+use crate::remote::{MESSAGE_SIZE, MessageHeader, Part};
+use crate::supervisor::Supervisor;
+
+/// Bytes of an address that are looked at.
+const NAME_MAX: usize = 128;
+
+/// A datagram that a program sends, and where to.
+struct Sent {
+    bytes: Vec<u8>,
+    name: Vec<u8>,
+}
+
+impl Supervisor {
+    /// The calls that send.
+    pub(crate) fn send(&mut self, at: &Use<'_>) -> io::Result<Answer> {
+        let sent = read(at)?;
+        let answer = self.send_datagram(at, &sent)?;
+        if let (Syscall::Sendmmsg, Answer::Return(length)) = (at.call.syscall, &answer) {
+            let length = u32::try_from(*length).unwrap_or(u32::MAX);
+            at.memory.write(at.call.address(1) + MESSAGE_SIZE, &length.to_ne_bytes())?;
+            // One message a call is allowed; the program sends the rest with the next.
+            return Ok(Answer::Return(1));
+        }
+        Ok(answer)
+    }
+
+    fn send_datagram(&mut self, at: &Use<'_>, sent: &Sent) -> io::Result<Answer> {
+        if at.call.syscall == Syscall::Sendmmsg && at.call.word(2) == 0 {
+            return Ok(Answer::Continue);
+        }
+        if !sent.name.is_empty() && is_kernel(&sent.name) != Some(true) {
+            return Ok(Answer::Continue);
+        }
+        let kinds: Vec<Kind> =
+            Messages::new(&sent.bytes).map(|message| classify(&message, self.seen)).collect();
+        let has = |kind| kinds.contains(&kind);
+        let ours = has(Kind::L2tp) || has(Kind::AboutL2tp);
+        if !ours && !has(Kind::AllFamilies) || !self.has_door(at) {
+            return Ok(Answer::Continue);
+        }
+        if !ours {
+            return self.list_families(at, &sent.bytes);
+        }
+        if has(Kind::Other) || has(Kind::AllFamilies) {
+            // The kernel would have to be asked in our name, for a part of what was sent.
+            return Ok(Answer::Fail(Errno::OPNOTSUPP));
+        }
+        for (message, kind) in Messages::new(&sent.bytes).zip(kinds) {
+            if kind != Kind::Nothing
+                && let Err(error) = self.forward(at, &message, kind)
+            {
+                crate::tell(&format!("the daemon did not answer: {error}"));
+                return Ok(Answer::Fail(Errno::CONNREFUSED));
+            }
+        }
+        Ok(Answer::length(sent.bytes.len()))
+    }
+
+    /// Our family, in front of the kernel's own, which it lists when the call goes on.
+    fn list_families(&mut self, at: &Use<'_>, bytes: &[u8]) -> io::Result<Answer> {
+        let Some(request) = Messages::new(bytes).find(|message| message.header.is_dump()) else {
+            return Ok(Answer::Continue);
+        };
+        // Not to be acknowledged: without the flag, the description is the whole answer.
+        let mut question = get_family(L2TP_GENL_NAME, request.header.seq);
+        set_flags(&mut question, 1);
+        let actor = self.actor(at, Kind::AboutL2tp)?;
+        for mut answer in self.ask(at, actor, &question, None)?.0 {
+            set_flags(&mut answer, NLM_F_MULTI);
+            self.put(at, answer);
+        }
+        Ok(Answer::Continue)
+    }
+
+    /// Asks the daemon what the program asked, and puts the answers into its socket.
+    fn forward(&mut self, at: &Use<'_>, message: &Message<'_>, kind: Kind) -> io::Result<()> {
+        let actor = self.actor(at, kind)?;
+        let descriptor = if kind == Kind::L2tp { named_descriptor(at, message) } else { None };
+        for answer in self.ask(at, actor, message.bytes, descriptor.as_ref())?.0 {
+            self.put(at, answer);
+        }
+        Ok(())
+    }
+
+    /// Asks, twice if the daemon was started anew since it was last asked. The answers are as the program wants them.
+    fn ask(
+        &mut self,
+        at: &Use<'_>,
+        actor: Actor,
+        request: &[u8],
+        descriptor: Option<&OwnedFd>,
+    ) -> io::Result<Answers> {
+        let seen = self.seen;
+        let gone = || io::Error::from(Errno::CONNREFUSED);
+        let identity = self.sockets.get_mut(at.cookie).map(|socket| socket.namespace).ok_or_else(gone)?;
+        let namespace = self.namespaces.get_mut(identity).ok_or_else(gone)?;
+        for _ in 0..2 {
+            let door = namespace.door(&mut self.starter).ok_or_else(gone)?;
+            let ids = door.ids;
+            let Some(message) = Messages::new(request).next() else { break };
+            match door.ask(actor, &inward(&message, seen, ids), descriptor) {
+                Ok(Outcome::Answered(answers)) => return Ok(Answers::translated(answers, request, ids, seen)),
+                Ok(Outcome::NotSent) => namespace.lose_door(),
+                Err(error) => {
+                    namespace.lose_door();
+                    return Err(error);
+                }
+            }
+        }
+        Err(gone())
+    }
+
+    /// Whether there is somebody to ask.
+    fn has_door(&mut self, at: &Use<'_>) -> bool {
+        let identity = self.sockets.get_mut(at.cookie).map(|socket| socket.namespace);
+        let namespace = identity.and_then(|identity| self.namespaces.get_mut(identity));
+        let Some(namespace) = namespace else { return false };
+        let has_door = namespace.door(&mut self.starter).is_some();
+        if let Some(identity) = identity.filter(|_| has_door) {
+            self.listen_in(identity);
+        }
+        has_door
+    }
+
+    /// In whose name it is asked.
+    fn actor(&mut self, at: &Use<'_>, kind: Kind) -> io::Result<Actor> {
+        let port = self.port(at)?;
+        let bit = |option, bit| match sockopt::get(&at.socket, SOL_NETLINK, option) {
+            Ok(value) if value != 0 => bit,
+            _ => 0,
+        };
+        let options = bit(NETLINK_EXT_ACK, ACT_EXT_ACK) | bit(NETLINK_CAP_ACK, ACT_CAP_ACK);
+        let socket = self.sockets.get_mut(at.cookie).ok_or(Errno::BADF)?;
+        let namespace = self.namespaces.get(socket.namespace).ok_or(Errno::BADF)?;
+        // The controller answers everybody.
+        let privileged =
+            kind == Kind::L2tp && socket.opener_privileged && namespace.owners.admit(at.call.thread)?;
+        if !self.listener.is_valid(at.call) {
+            return Err(Errno::SRCH.into());
+        }
+        Ok(Actor { port, privileged, options })
+    }
+
+    /// The socket's port id. One that was never bound is bound now, as the kernel does: to the process's number, or to
+    /// any if that is taken.
+    pub(crate) fn port(&mut self, at: &Use<'_>) -> io::Result<u32> {
+        let socket = self.sockets.get_mut(at.cookie).ok_or(Errno::BADF)?;
+        if socket.port == 0 {
+            let mut port = crate::namespace::port_of(&at.socket)?;
+            if port == 0 {
+                let wanted = SocketAddrNetlink::new(at.process.own_number, 0);
+                bind(&at.socket, &wanted).or_else(|_| bind(&at.socket, &SocketAddrNetlink::new(0, 0)))?;
+                port = crate::namespace::port_of(&at.socket)?;
+            }
+            socket.port = port;
+        }
+        Ok(socket.port)
+    }
+
+    fn put(&mut self, at: &Use<'_>, datagram: Vec<u8>) {
+        if let Some(socket) = self.sockets.get_mut(at.cookie)
+            && let Some(namespace) = self.namespaces.get(socket.namespace)
+        {
+            socket.push(datagram);
+            socket.pump(namespace.injector());
+            self.is_backed_up |= socket.is_waiting();
+        }
+    }
+}
+
+/// What a program gets to read.
+struct Answers(Vec<Vec<u8>>);
+
+impl Answers {
+    fn translated(mut answers: Vec<Vec<u8>>, request: &[u8], door: Ids, seen: Ids) -> Self {
+        for answer in &mut answers {
+            outward(answer, request, door, seen);
+        }
+        Self(answers)
+    }
+}
+
+/// Reads the datagram, or the first of several.
+fn read(at: &Use<'_>) -> io::Result<Sent> {
+    let call = at.call;
+    let name_at = |address: u64, length: u32| {
+        let length = usize::try_from(length).unwrap_or(NAME_MAX).min(NAME_MAX);
+        if address == 0 { Ok(Vec::new()) } else { at.memory.read(address, length) }
+    };
+    let buffer = [Part { address: call.address(1), size: call.size(2) }];
+    let (parts, name) = match call.syscall {
+        Syscall::Sendto => (buffer.to_vec(), name_at(call.address(4), call.word(5))?),
+        Syscall::Writev => (at.memory.read_parts(call.address(1), call.size(2))?, Vec::new()),
+        Syscall::Sendmsg | Syscall::Sendmmsg => {
+            let header = MessageHeader::read(at.memory, call.address(1))?;
+            let name = name_at(header.name, header.name_length)?;
+            (header.parts, name)
+        }
+        _ => (buffer.to_vec(), Vec::new()),
+    };
+    if !name.is_empty() && name.len() < ADDRESS_SIZE {
+        return Err(Errno::INVAL.into());
+    }
+    Ok(Sent { bytes: at.memory.gather(&parts)?, name })
+}
+
+/// The descriptor that a request names in the table of the program.
+fn named_descriptor(at: &Use<'_>, message: &Message<'_>) -> Option<OwnedFd> {
+    let (_, attributes) = GenlHeader::split(message.payload)?;
+    let number = Attributes::new(attributes).find_last(L2TP_ATTR_FD)?.u32()?;
+    at.process.descriptor(i32::try_from(number).ok()?).ok()
+}
+
+/// Sets the flags of a message.
+fn set_flags(message: &mut [u8], flags: u16) {
+    if let Some(place) = message.get_mut(6..).and_then(<[u8]>::first_chunk_mut) {
+        *place = flags.to_ne_bytes();
+    }
+}
