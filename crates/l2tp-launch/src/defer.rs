@@ -25,7 +25,9 @@ impl Supervisor {
                 continue;
             }
             let answer = match self.handle(&waiting.call) {
-                Answer::Wait(_) if is_signalled(waiting.call.thread) => Answer::Interrupt,
+                // As sock_intr_errno: with a timeout the call does not start again.
+                Answer::Wait(None) if is_signalled(waiting.call.thread) => Answer::Interrupt,
+                Answer::Wait(_) if is_signalled(waiting.call.thread) => Answer::Fail(Errno::INTR),
                 Answer::Wait(_) if waiting.deadline.is_some_and(|at| at <= Instant::now()) => {
                     Answer::Fail(Errno::AGAIN)
                 }

@@ -1,7 +1,7 @@
 //! The supervisor's loop: trapped calls in, answers out, until the last process under the filter has ended.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 

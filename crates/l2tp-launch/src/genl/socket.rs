@@ -132,10 +132,6 @@ impl Sockets {
         self.known.values_mut()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
     /// Whether one was opened in `namespace`, and listens if `members` are asked for.
     pub(crate) fn any_in(&self, namespace: Identity, members: bool) -> bool {
         self.known.values().any(|socket| socket.namespace == namespace && (socket.is_member || !members))
