@@ -11,7 +11,8 @@ use l2tp_abi::genl::ferrowire::{
 };
 use l2tp_abi::genl::l2tp::L2TP_GENL_NAME;
 use l2tp_abi::nl::{
-    Ack, Header, Message, Messages, NLM_F_ACK, NLM_F_MULTI, NLM_F_REQUEST, NLMSG_DONE, NLMSG_OVERRUN, done_errno,
+    Ack, Header, Message, Messages, NLM_F_ACK, NLM_F_MULTI, NLM_F_REQUEST, NLMSG_DONE, NLMSG_OVERRUN,
+    done_errno,
 };
 use l2tp_io::door::{DoorStream, MAX_MESSAGE, NAME};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -11,7 +11,8 @@ use l2tp_abi::genl::ctrl::{
 use l2tp_abi::genl::l2tp::L2TP_GENL_NAME;
 use l2tp_abi::genl::{GENL_HDRLEN, GenlHeader};
 use l2tp_abi::nl::{
-    Attribute, Attributes, Message, Messages, NLA_HDRLEN, NLM_F_CAPPED, NLMSG_ERROR, NLMSG_HDRLEN, NLMSG_MIN_TYPE,
+    Attribute, Attributes, Message, Messages, NLA_HDRLEN, NLM_F_CAPPED, NLMSG_ERROR, NLMSG_HDRLEN,
+    NLMSG_MIN_TYPE,
 };
 
 /// The highest id that the kernel gives to a family (`GENL_MAX_ID`).
@@ -74,7 +75,9 @@ pub(crate) fn classify(message: &Message<'_>, seen: Ids) -> Kind {
     }
     match genl.cmd {
         CTRL_CMD_GETFAMILY if message.header.is_dump() => Kind::AllFamilies,
-        CTRL_CMD_GETFAMILY if is_named(attributes).unwrap_or_else(|| has_id(attributes, seen)) => Kind::AboutL2tp,
+        CTRL_CMD_GETFAMILY if is_named(attributes).unwrap_or_else(|| has_id(attributes, seen)) => {
+            Kind::AboutL2tp
+        }
         CTRL_CMD_GETPOLICY if has_id(attributes, seen) => Kind::AboutL2tp,
         CTRL_CMD_GETPOLICY if find(attributes, CTRL_ATTR_FAMILY_ID).is_none() => {
             if is_named(attributes) == Some(true) { Kind::AboutL2tp } else { Kind::Other }
@@ -128,7 +131,8 @@ pub(crate) fn outward(datagram: &mut [u8], request: &[u8], door: Ids, seen: Ids)
 
 /// In an error or an acknowledgement: the request, or its header, as the program wrote it.
 fn restore_echo(bytes: &mut [u8], request: &[u8]) {
-    let flags = bytes.get(FLAGS..).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_ne_bytes(*flags));
+    let flags =
+        bytes.get(FLAGS..).and_then(<[u8]>::first_chunk).map_or(0, |flags| u16::from_ne_bytes(*flags));
     let length = if flags & NLM_F_CAPPED == 0 { request.len() } else { NLMSG_HDRLEN };
     // Behind the error number.
     let echo = bytes.iter_mut().skip(NLMSG_HDRLEN + size_of::<i32>());
@@ -153,7 +157,8 @@ fn replace_group(bytes: &mut [u8], from: u32, to: u32) {
     let places: Vec<usize> = list
         .attributes()
         .filter_map(|group| {
-            let id = group.attributes().find_last(CTRL_ATTR_MCAST_GRP_ID).filter(|id| id.u32() == Some(from))?;
+            let id =
+                group.attributes().find_last(CTRL_ATTR_MCAST_GRP_ID).filter(|id| id.u32() == Some(from))?;
             Some(start + group.offset + NLA_HDRLEN + id.offset + NLA_HDRLEN)
         })
         .collect();
@@ -199,9 +204,13 @@ mod tests {
 
     #[test]
     fn ids_that_nobody_has() {
-        let family = |id, group| FamilyMessage { id, groups: vec![("x".into(), group)], ..FamilyMessage::default() };
+        let family =
+            |id, group| FamilyMessage { id, groups: vec![("x".into(), group)], ..FamilyMessage::default() };
         assert_eq!(Ids::free_among(&[]), Ids { family: 1023, group: 4096 });
-        assert_eq!(Ids::free_among(&[family(1023, 3), family(1021, 9999)]), Ids { family: 1022, group: 10_000 });
+        assert_eq!(
+            Ids::free_among(&[family(1023, 3), family(1021, 9999)]),
+            Ids { family: 1022, group: 10_000 }
+        );
     }
 
     #[test]

@@ -124,7 +124,8 @@ pub fn run(launch: &Launch) -> Result<Ending, Refusal> {
     if launch.command.is_empty() {
         return Err(Refusal::Nothing);
     }
-    let families = kernel::families().map_err(Refusal::system("cannot ask the kernel for its netlink families"))?;
+    let families =
+        kernel::families().map_err(Refusal::system("cannot ask the kernel for its netlink families"))?;
     if kernel::has_l2tp(&families) {
         if launch.verbose {
             crate::tell("this kernel has its own L2TP: the program runs on that");
@@ -168,7 +169,11 @@ fn supervise(
 }
 
 /// Serves to the end of the program, and on to the end of what it left.
-fn serve(supervisor: &mut Supervisor, program: &mut Program, reporter: program::Reporter) -> io::Result<Ending> {
+fn serve(
+    supervisor: &mut Supervisor,
+    program: &mut Program,
+    reporter: program::Reporter,
+) -> io::Result<Ending> {
     supervisor.watch_program(program.descriptor())?;
     let mut woken = supervisor.run()?;
     let ending = program.ended()?;

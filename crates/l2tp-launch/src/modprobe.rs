@@ -42,7 +42,9 @@ impl Wrapper {
     pub(crate) fn in_front_of(&self, path: Option<OsString>) -> OsString {
         let mut front = self.directory.path().as_os_str().to_owned();
         front.push(":");
-        front.push(path.unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()));
+        front.push(
+            path.unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".into()),
+        );
         front
     }
 }

@@ -60,7 +60,11 @@ impl Memory {
     /// As [`Memory::read`].
     pub(crate) fn read_array<const N: usize>(self, address: u64) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
-        if sys::read_memory(self.thread, address, &mut bytes)? == N { Ok(bytes) } else { Err(Errno::FAULT.into()) }
+        if sys::read_memory(self.thread, address, &mut bytes)? == N {
+            Ok(bytes)
+        } else {
+            Err(Errno::FAULT.into())
+        }
     }
 
     /// The text before the next NUL.

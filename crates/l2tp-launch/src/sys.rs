@@ -39,9 +39,8 @@ pub(crate) fn receive_notification(listener: BorrowedFd<'_>) -> io::Result<libc:
 /// Answers a trapped call.
 pub(crate) fn send_response(listener: BorrowedFd<'_>, response: libc::seccomp_notif_resp) -> io::Result<()> {
     // SAFETY: the kernel reads one seccomp_notif_resp.
-    let status = unsafe {
-        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const response)
-    };
+    let status =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const response) };
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -76,7 +76,8 @@ impl Assembler {
     pub(super) fn finish(mut self) -> Vec<Instruction> {
         for (at, way, label) in self.jumps {
             let place = self.places.iter().find(|(placed, _)| *placed == label).map(|(_, place)| *place);
-            let distance = place.and_then(|place| place.checked_sub(at + 1)).and_then(|d| u8::try_from(d).ok());
+            let distance =
+                place.and_then(|place| place.checked_sub(at + 1)).and_then(|d| u8::try_from(d).ok());
             if let (Some(distance), Some(jump)) = (distance, self.code.get_mut(at)) {
                 match way {
                     Way::WhenTrue => jump.jt = distance,

@@ -61,7 +61,9 @@ fn calls_on_descriptors_only_in_the_window() {
                 assert_eq!(machine.traps(call, &[descriptor, 1, 2]), trapped, "{call:?} of {descriptor}");
             }
         }
-        for (command, trapped) in [(libc::F_DUPFD, true), (libc::F_DUPFD_CLOEXEC, true), (libc::F_GETFL, false)] {
+        for (command, trapped) in
+            [(libc::F_DUPFD, true), (libc::F_DUPFD_CLOEXEC, true), (libc::F_GETFL, false)]
+        {
             let command = u64::try_from(command).unwrap();
             assert_eq!(machine.traps(Syscall::Fcntl, &[800, command]), trapped);
             assert!(!machine.traps(Syscall::Fcntl, &[3, command]));
@@ -110,7 +112,10 @@ fn other_machines_and_other_calls_run() {
         assert!(!traps(&machine.code, machine.table.architecture, sendto | 0x4000_0000, &[800]), "x32");
         for number in 0..600 {
             let known = machine.table.call(number).is_some();
-            assert!(known || !traps(&machine.code, machine.table.architecture, number, &[800, 0, 0]), "{number}");
+            assert!(
+                known || !traps(&machine.code, machine.table.architecture, number, &[800, 0, 0]),
+                "{number}"
+            );
         }
     }
 }

@@ -30,7 +30,11 @@ struct Target {
 enum Name {
     Nowhere,
     /// recvfrom(2): the address, its length.
-    Pair { address: u64, length: u64, room: u32 },
+    Pair {
+        address: u64,
+        length: u64,
+        room: u32,
+    },
     /// recvmsg(2).
     Header(MessageHeader),
 }
@@ -42,7 +46,9 @@ impl Target {
         let buffer = || vec![Part { address: call.address(1), size: call.size(2) }];
         let plain = |parts, flags, name| Self { parts, flags, name, length: None };
         Ok(match call.syscall {
-            Syscall::Recvfrom => plain(buffer(), flags(3), Name::pair(memory, call.address(4), call.address(5))?),
+            Syscall::Recvfrom => {
+                plain(buffer(), flags(3), Name::pair(memory, call.address(4), call.address(5))?)
+            }
             Syscall::Recvmsg => Self::message(MessageHeader::read(memory, call.address(1))?, flags(2), None),
             Syscall::Recvmmsg => {
                 let header = MessageHeader::read(memory, call.address(1))?;
@@ -82,7 +88,8 @@ impl Name {
     fn write(&self, memory: Memory, cut: bool) -> io::Result<()> {
         let address = kernel_address();
         let size = u32::try_from(address.len()).unwrap_or_default();
-        let fitting = |room: u32| address.get(..usize::try_from(room).unwrap_or_default()).unwrap_or(&address);
+        let fitting =
+            |room: u32| address.get(..usize::try_from(room).unwrap_or_default()).unwrap_or(&address);
         match self {
             Self::Nowhere => Ok(()),
             Self::Pair { address, length, room } => {

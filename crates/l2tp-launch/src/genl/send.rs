@@ -121,7 +121,9 @@ impl Supervisor {
             let ids = door.ids;
             let Some(message) = Messages::new(request).next() else { break };
             match door.ask(actor, &inward(&message, seen, ids), descriptor) {
-                Ok(Outcome::Answered(answers)) => return Ok(Answers::translated(answers, request, ids, seen)),
+                Ok(Outcome::Answered(answers)) => {
+                    return Ok(Answers::translated(answers, request, ids, seen));
+                }
                 Ok(Outcome::NotSent) => namespace.lose_door(),
                 Err(error) => {
                     namespace.lose_door();

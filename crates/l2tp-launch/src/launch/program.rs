@@ -69,8 +69,8 @@ impl Program {
         drop(command);
         let listener = receive(&DoorStream::from(ours)).map_err(Refusal::system("no listener came"))?;
         let descriptor = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
-        let descriptor =
-            descriptor.map_err(|errno| Refusal::System { what: "cannot watch the program", source: errno.into() })?;
+        let descriptor = descriptor
+            .map_err(|errno| Refusal::System { what: "cannot watch the program", source: errno.into() })?;
         Ok((Self { child, descriptor, _modprobe: modprobe }, listener))
     }
 

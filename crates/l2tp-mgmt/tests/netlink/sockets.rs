@@ -1,11 +1,12 @@
 //! Socket calls of the family "ferrowire": who may ask, what comes back, and what comes beside it.
 
-use crate::lab::{Answer, Lab, PORT};
+use crate::lab::{Lab, PORT};
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
 use l2tp_abi::nl::Messages;
 use l2tp_core::host::Caller;
 use l2tp_mgmt::netlink::{Client, FERROWIRE_FAMILY_ID};
+use l2tp_oracle::Answer;
 
 fn call(lab: &mut Lab, socket: Option<u64>, call: SocketCall<'_>) -> Answer {
     lab.ask(&SocketRequest { socket, call }.emit(FERROWIRE_FAMILY_ID, 7))
