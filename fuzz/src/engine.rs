@@ -7,6 +7,7 @@ use l2tp_core::rx::reorder::QUEUE_MAX;
 use l2tp_core::{Encap, Instant, L2specType, PwType, SessionConfig, SessionSelector, Verdict};
 use l2tp_sim::Side;
 use l2tp_wire::Cookie;
+use l2tp_wire::vlan::VlanId;
 
 use crate::Input;
 
@@ -56,7 +57,11 @@ impl Run {
             recv_seq: has(8),
             send_seq: has(16),
             lns_mode: has(32),
-            pw_type: if has(64) || has(1) { PwType::Ppp } else { PwType::Eth },
+            pw_type: match (has(64) || has(1), VlanId::new(7).filter(|_| has(128))) {
+                (true, _) => PwType::Ppp,
+                (false, Some(vlan)) => PwType::EthVlan(vlan),
+                (false, None) => PwType::Eth,
+            },
             cookie: Cookie::new(input.record())?,
             peer_cookie: Cookie::new(input.record())?,
             reorder_timeout: input.millis(),

@@ -1,8 +1,8 @@
 //! The netlink server under three programs.
 
 use l2tp_abi::nl::{Messages, NETLINK_EXT_ACK, NLMSG_HDRLEN};
+use l2tp_core::Engine;
 use l2tp_core::engine::Limits;
-use l2tp_core::{Engine, PwType};
 use l2tp_mgmt::netlink::{Client, ReplySink, Server};
 use l2tp_sim::{SimDevice, SimHost, SimSocket};
 
@@ -142,7 +142,7 @@ impl Lab {
             assert!(after < Some(here));
             after = Some(here);
             shown += 1;
-            ethernet += usize::from(session.config.pw_type == PwType::Eth);
+            ethernet += usize::from(session.config.pw_type.is_ethernet());
         }
         (shown, ethernet)
     }

@@ -6,6 +6,8 @@ use core::time::Duration;
 
 pub use l2tp_wire::Cookie;
 use l2tp_wire::v3::{Carrier, Layout};
+use l2tp_wire::vlan::TAG_LEN;
+pub use l2tp_wire::vlan::VlanId;
 
 use crate::error::Error;
 
@@ -55,21 +57,28 @@ impl Encap {
 pub enum PwType {
     /// `L2TP_PWTYPE_ETH`, 5.
     Eth,
+    /// `L2TP_PWTYPE_ETH_VLAN`, 4: one VLAN, for which the kernel has no driver.
+    EthVlan(VlanId),
     /// `L2TP_PWTYPE_PPP`, 7.
     Ppp,
 }
 
 impl PwType {
-    /// The pseudowire type of that number, judged in the kernel's order for a tunnel of `version`.
+    /// The pseudowire type of that number, judged in the kernel's order for a tunnel of `version`; `vlan_id` is
+    /// `L2TP_ATTR_VLAN_ID`, at which only that of one VLAN looks.
     ///
     /// # Errors
-    /// [`Error::PwTypeOutOfRange`] from 12 on, [`Error::PwTypeUnsupported`] for one without a driver and for anything
-    /// but PPP in L2TPv2.
-    pub fn from_number(number: u16, version: u8) -> Result<Self, Error> {
+    /// [`Error::PwTypeOutOfRange`] from 12 on, [`Error::PwTypeUnsupported`] for one without a driver, for anything
+    /// but PPP in L2TPv2, and for that of one VLAN if none is named; [`Error::BadVlanId`].
+    pub fn from_number(number: u16, version: u8, vlan_id: Option<u16>) -> Result<Self, Error> {
         match number {
             12.. => Err(Error::PwTypeOutOfRange),
             7 => Ok(Self::Ppp),
             5 if version != 2 => Ok(Self::Eth),
+            4 if version != 2 => {
+                let vlan = VlanId::new(vlan_id.ok_or(Error::PwTypeUnsupported)?);
+                vlan.map(Self::EthVlan).ok_or(Error::BadVlanId)
+            }
             _ => Err(Error::PwTypeUnsupported),
         }
     }
@@ -78,8 +87,30 @@ impl PwType {
     #[must_use]
     pub fn number(self) -> u16 {
         match self {
+            Self::EthVlan(_) => 4,
             Self::Eth => 5,
             Self::Ppp => 7,
+        }
+    }
+
+    /// Whether it carries Ethernet frames, and so has a device.
+    #[must_use]
+    pub fn is_ethernet(self) -> bool {
+        self != Self::Ppp
+    }
+
+    /// Bytes that its frames have on the wire beyond those of its device: the tag.
+    #[must_use]
+    pub fn tag_len(self) -> usize {
+        self.vlan().map_or(0, |_| TAG_LEN)
+    }
+
+    /// The VLAN that it carries, if it is but one.
+    #[must_use]
+    pub fn vlan(self) -> Option<VlanId> {
+        match self {
+            Self::EthVlan(vlan) => Some(vlan),
+            Self::Eth | Self::Ppp => None,
         }
     }
 }
@@ -271,10 +302,23 @@ mod tests {
 
     #[test]
     fn pseudowire_types_in_the_kernels_order() {
-        assert_eq!(PwType::from_number(5, 3), Ok(PwType::Eth));
-        assert_eq!(PwType::from_number(5, 2), Err(Error::PwTypeUnsupported));
-        assert_eq!(PwType::from_number(7, 2), Ok(PwType::Ppp));
-        assert_eq!(PwType::from_number(12, 2), Err(Error::PwTypeOutOfRange));
-        assert_eq!(PwType::from_number(0, 3), Err(Error::PwTypeUnsupported));
+        let of = |number, version| PwType::from_number(number, version, None);
+        assert_eq!(of(5, 3), Ok(PwType::Eth));
+        assert_eq!(of(5, 2), Err(Error::PwTypeUnsupported));
+        assert_eq!(of(7, 2), Ok(PwType::Ppp));
+        assert_eq!(of(12, 2), Err(Error::PwTypeOutOfRange));
+        assert_eq!(of(0, 3), Err(Error::PwTypeUnsupported));
+    }
+
+    #[test]
+    fn a_vlan_pseudowire_names_its_vlan() {
+        let of = |version, vlan_id| PwType::from_number(4, version, vlan_id);
+        for number in [1, 4094] {
+            let vlan = of(3, Some(number)).unwrap();
+            assert_eq!((vlan.number(), vlan.vlan().map(VlanId::number)), (4, Some(number)));
+        }
+        assert_eq!([0, 4095].map(|number| of(3, Some(number))), [Err(Error::BadVlanId); 2]);
+        assert_eq!([of(3, None), of(2, Some(1))], [Err(Error::PwTypeUnsupported); 2]);
+        assert_eq!(PwType::from_number(5, 3, Some(0)), Ok(PwType::Eth), "nobody looks at it");
     }
 }

@@ -51,6 +51,8 @@ drop_reasons! {
     Offset => "offset",
     /// Ethernet: an inner frame shorter than 14 bytes.
     Runt => "runt",
+    /// VLAN: an inner frame without a tag, or with that of another VLAN.
+    OtherVlan => "other_vlan",
     /// PPP: no program has attached to the session.
     NoReader => "no_reader",
 }

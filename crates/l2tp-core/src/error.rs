@@ -27,6 +27,9 @@ pub enum Error {
     /// The pseudowire type has no driver, or none in L2TPv2.
     #[error("this pseudowire type is not supported")]
     PwTypeUnsupported,
+    /// The VLAN is not one of 1 to 4094.
+    #[error("this is no VLAN: they are 1 to 4094")]
+    BadVlanId,
     /// The sublayer is neither none nor default.
     #[error("the L2-specific sublayer is neither none nor default")]
     UnknownL2spec,
@@ -46,9 +49,11 @@ impl Error {
     #[must_use]
     pub fn errno(self) -> Errno {
         match self {
-            Self::UnknownEncap | Self::PwTypeOutOfRange | Self::UnknownL2spec | Self::BadName => {
-                Errno::EINVAL
-            }
+            Self::UnknownEncap
+            | Self::PwTypeOutOfRange
+            | Self::BadVlanId
+            | Self::UnknownL2spec
+            | Self::BadName => Errno::EINVAL,
             Self::TunnelExists | Self::SessionExists => Errno::EEXIST,
             Self::NoTunnel | Self::NoSession => Errno::ENODEV,
             Self::PwTypeUnsupported => Errno::EPROTONOSUPPORT,

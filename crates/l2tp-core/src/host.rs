@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use l2tp_abi::errno::Errno;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
 
-use crate::config::TunnelConfig;
+use crate::config::{TunnelConfig, VlanId};
 use crate::{SessionKey, TunnelKey};
 
 /// Opens and closes what tunnels and sessions stand on.
@@ -109,6 +109,9 @@ pub struct DeviceRequest<'a> {
     pub name: &'a str,
     /// MTU in bytes, 0 to 65535.
     pub mtu: u32,
+    /// The one VLAN that the session carries: the device has its frames without the tag. It puts the tag into what it sends,
+    /// and takes it off what is delivered to it ([`l2tp_wire::vlan`]).
+    pub vlan: Option<VlanId>,
 }
 
 /// Addresses and checksum settings of a tunnel's socket. Both addresses are of one family.

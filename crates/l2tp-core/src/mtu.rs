@@ -8,7 +8,7 @@ const ETHERNET_HEADER: u32 = 14;
 const ETHERNET_DATA: u32 = 1500;
 const MTU_MAX: u32 = 65535;
 
-/// MTU for a session whose packets go to `peer` over `encap` with an L2TP header of `header_len` bytes, on a route of
+/// MTU for a session whose packets go to `peer` over `encap` with an L2TP header (and VLAN tag) of `header_len` bytes, on a route of
 /// `route_mtu` (0: unknown).
 #[must_use]
 pub fn device_mtu(route_mtu: u32, peer: IpAddr, encap: Encap, header_len: u32) -> u32 {

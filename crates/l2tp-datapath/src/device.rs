@@ -4,18 +4,21 @@ use std::io::{self, IoSlice};
 use std::sync::OnceLock;
 
 use l2tp_io::tap::Tap;
+use l2tp_wire::vlan::VlanId;
 
 use crate::shared::Watch;
 
 /// The TAP of an Ethernet session.
 pub struct Device {
     pub(crate) tap: Tap,
+    /// The VLAN whose tag its frames have on the wire, and not here.
+    pub(crate) vlan: Option<VlanId>,
     pub(crate) watch: OnceLock<Watch>,
 }
 
 impl Device {
-    pub(crate) fn new(tap: Tap) -> Self {
-        Self { tap, watch: OnceLock::new() }
+    pub(crate) fn new(tap: Tap, vlan: Option<VlanId>) -> Self {
+        Self { tap, vlan, watch: OnceLock::new() }
     }
 
     /// The device's name at creation.

@@ -1,4 +1,5 @@
-//! The way out: frames from a device, cut where they are super-frames, each behind its L2TP header, to the socket.
+//! The way out: frames from a device, cut where they are super-frames, each behind its L2TP header, to the socket. The tag of
+//! a VLAN pseudowire is one more header in between.
 
 mod trains;
 
@@ -7,6 +8,7 @@ use l2tp_core::{SessionKey, Transmit};
 use l2tp_io::offload::split::{Prepared, Train, prepare};
 use l2tp_io::offload::vnet::VnetHeader;
 use l2tp_io::tap::READ_BYTES;
+use l2tp_wire::vlan::{TAG_AT, TAG_LEN, VlanId};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -65,7 +67,7 @@ impl Egress {
     pub(crate) fn handle_device(&mut self, shared: &Shared, device: &Device, session: SessionKey) {
         for _ in 0..ROUNDS {
             let (filled, error) = self.read(shared, device);
-            self.handle_frames(shared, session, filled);
+            self.handle_frames(shared, device, session, filled);
             if let Some(error) = error {
                 if error.kind() != io::ErrorKind::WouldBlock {
                     shared.lose_device(device, session);
@@ -88,7 +90,7 @@ impl Egress {
     }
 
     /// Numbers the frames under one lock, and sends them.
-    fn handle_frames(&mut self, shared: &Shared, session: SessionKey, filled: usize) {
+    fn handle_frames(&mut self, shared: &Shared, device: &Device, session: SessionKey, filled: usize) {
         let count = self.frames.iter().take(filled).map(Slot::segments).sum();
         if count == 0 {
             return;
@@ -99,7 +101,7 @@ impl Egress {
         for slot in 0..filled {
             let segments = self.frames.get(slot).map_or(0, Slot::segments);
             for index in 0..segments {
-                self.push(&transmit, number, slot, index);
+                self.push(&transmit, number, slot, index, device.vlan);
                 number += 1;
                 if self.segments.len() == trains::SEGMENTS {
                     self.send(shared, &transmit.socket, &mut sent);
@@ -111,16 +113,27 @@ impl Egress {
     }
 
     /// Writes the headers of segment `index` of a frame, the `number`th of this transmission.
-    fn push(&mut self, transmit: &Transmit<Arc<TunnelSocket>>, number: u32, slot: usize, index: u32) {
+    fn push(
+        &mut self,
+        transmit: &Transmit<Arc<TunnelSocket>>,
+        number: u32,
+        slot: usize,
+        index: u32,
+        vlan: Option<VlanId>,
+    ) {
         let Some(frame) = self.frames.get(slot) else { return };
         let mut l2tp = [0; HEADER_MAX];
         let len = transmit.emit_header(number, &mut l2tp);
         let start = self.headers.len();
         self.headers.extend_from_slice(l2tp.get(..len).unwrap_or_default());
-        let payload = match &frame.prepared {
+        let inner = self.headers.len();
+        let mut payload = match &frame.prepared {
             Some(Prepared::Train(train)) => emit_inner(&mut self.headers, train, frame.bytes(), index),
             _ => 0..frame.bytes().len(),
         };
+        if let Some(vlan) = vlan {
+            payload.start += tag(&mut self.headers, inner, vlan, frame.bytes());
+        }
         self.segments.push(Segment { header: start..self.headers.len(), slot, payload });
     }
 
@@ -137,6 +150,19 @@ fn emit_inner(headers: &mut Vec<u8>, train: &Train, frame: &[u8], index: u32) ->
     headers.resize(start + train.header_len(), 0);
     let index = usize::try_from(index).unwrap_or(usize::MAX);
     train.emit(frame, index, headers.get_mut(start..).unwrap_or_default())
+}
+
+/// Puts a tag behind the addresses of a frame, whose headers begin at `inner`. Where they hold no addresses yet, these are
+/// taken from the frame; returns how many bytes of it.
+fn tag(headers: &mut Vec<u8>, inner: usize, vlan: VlanId, frame: &[u8]) -> usize {
+    let addresses = if headers.len() > inner { &[] } else { frame.get(..TAG_AT).unwrap_or(frame) };
+    headers.extend_from_slice(addresses);
+    headers.extend_from_slice(&vlan.tag());
+    // What is behind the addresses comes behind the tag.
+    if let Some(behind) = headers.get_mut(inner + TAG_AT..) {
+        behind.rotate_right(TAG_LEN);
+    }
+    addresses.len()
 }
 
 impl Slot {

@@ -242,7 +242,7 @@ impl Host for SystemHost {
         let tap = self.create_tap(request.name).map_err(|error| errno(&error))?;
         let mtu = request.mtu.clamp(*TAP_MTU.start(), *TAP_MTU.end());
         tap.set_mtu(mtu).map_err(|error| errno(&error))?;
-        let device = Arc::new(Device::new(tap));
+        let device = Arc::new(Device::new(tap, request.vlan));
         let watch = self.shared.watch(&device.tap, Source::Device(Arc::clone(&device), key));
         let watch = watch.map_err(|error| errno(&error))?;
         // Empty until now: nobody else has seen the device.

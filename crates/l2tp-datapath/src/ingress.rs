@@ -8,6 +8,7 @@ use l2tp_io::batch::{MAX_BATCH, RecvBatch};
 use l2tp_io::offload::coalesce::coalesce;
 use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::{Datagram, RawUdp};
+use l2tp_wire::vlan::{TAG_AT, TAG_LEN, untag};
 
 use crate::device::Device;
 use crate::shared::{NetEngine, Shared, add, lock};
@@ -62,6 +63,24 @@ impl Deliver<Arc<Device>> for Outbox {
         };
         self.frames.push(Delivery { device: Arc::clone(device), place });
         true
+    }
+}
+
+impl Delivery {
+    /// Takes the tag off a frame for a device that has none.
+    fn untag(&mut self, batch: &mut RecvBatch) {
+        match &mut self.place {
+            Place::Slot(slot, range) => {
+                if let Some(frame) = batch.payload_mut(*slot).get_mut(range.clone()) {
+                    untag(frame);
+                    range.start += TAG_LEN;
+                }
+            }
+            Place::Held(bytes) if bytes.len() >= TAG_AT + TAG_LEN => {
+                bytes.drain(TAG_AT..TAG_AT + TAG_LEN);
+            }
+            Place::Held(_) => {}
+        }
     }
 }
 
@@ -201,6 +220,9 @@ impl Ingress {
     fn flush(&mut self, shared: &Shared) {
         if self.out.frames.is_empty() {
             return;
+        }
+        for delivery in self.out.frames.iter_mut().filter(|delivery| delivery.device.vlan.is_some()) {
+            delivery.untag(&mut self.batch);
         }
         let mut slots: [&[u8]; MAX_BATCH] = [&[]; MAX_BATCH];
         for (place, received) in slots.iter_mut().zip(self.batch.iter()) {

@@ -61,6 +61,17 @@ impl RecvBatch {
         self.buffers.chunks_exact(self.slot_bytes).zip(filled).filter_map(|(buffer, slot)| slot.view(buffer))
     }
 
+    /// The bytes of a datagram of the last receive, by its place in [`Self::iter`]; none where there is no such.
+    pub fn payload_mut(&mut self, index: usize) -> &mut [u8] {
+        let used = self.slots.iter().take(self.filled).enumerate();
+        let place = used.filter_map(|(slot, notes)| Some((slot, notes.payload?))).nth(index);
+        let buffer = place.and_then(|(slot, (start, length))| {
+            let start = slot * self.slot_bytes + start;
+            self.buffers.get_mut(start..)?.get_mut(..length)
+        });
+        buffer.unwrap_or_default()
+    }
+
     /// The faults met so far.
     #[must_use]
     pub fn faults(&self) -> RecvFaults {

@@ -14,6 +14,7 @@
 //! | [`control`] | the header of a control message | RFC 2661 3.1, RFC 3931 3.2.1 |
 //! | [`ppp`] | address and control field of a PPP frame | RFC 1661 2, RFC 1662 3.1 |
 //! | [`train`] | datagrams that nobody has cut yet | |
+//! | [`vlan`] | the tag of a VLAN pseudowire's frames | RFC 4719 2.2, IEEE 802.1Q 9.6 |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ pub mod ppp;
 pub mod train;
 pub mod v2;
 pub mod v3;
+pub mod vlan;
 
 pub use cookie::Cookie;
 

@@ -76,17 +76,20 @@ impl Scenario {
     }
 
     fn frame(&self, number: usize) -> Vec<u8> {
-        let start: &[u8] = match self.session.pw_type {
-            PwType::Eth => &[2, 0, 0, 0, 0, 0xb2, 2, 0, 0, 0, 0, 0xa1, 0x88, 0xb5],
-            PwType::Ppp => &[0x00, 0x21],
+        let addresses = [2, 0, 0, 0, 0, 0xb2, 2, 0, 0, 0, 0, 0xa1];
+        let start = match self.session.pw_type {
+            PwType::Eth => [&addresses[..], &[0x88, 0xb5]].concat(),
+            PwType::EthVlan(vlan) => [&addresses[..], &vlan.tag(), &[0x88, 0xb5]].concat(),
+            PwType::Ppp => vec![0x00, 0x21],
         };
         let padding = vec![0x5a; self.sent[number].padding];
-        [start, &u32::try_from(number).unwrap().to_be_bytes(), &padding].concat()
+        [&start[..], &u32::try_from(number).unwrap().to_be_bytes(), &padding].concat()
     }
 
     /// The number in a frame.
     fn number(&self, frame: &[u8]) -> usize {
-        let at = if self.session.pw_type == PwType::Eth { 14 } else { 2 };
+        let pw_type = self.session.pw_type;
+        let at = if pw_type.is_ethernet() { 14 + pw_type.tag_len() } else { 2 };
         let number = u32::from_be_bytes(*frame[at..].first_chunk().unwrap());
         usize::try_from(number).unwrap()
     }
@@ -102,9 +105,10 @@ fn sessions(version: u8) -> impl Strategy<Value = SessionConfig> {
     let timeout = prop_oneof![Just(0), Just(100), 1u64..300];
     let ids = (1u32..=0xffff, 1u32..=0xffff);
     let cookies = (cookies(), cookies());
-    (ids, cookies, any::<bool>(), any::<bool>(), any::<bool>(), timeout).prop_map(
-        move |(ids, cookies, ppp, sublayer, lns_mode, timeout)| SessionConfig {
-            pw_type: if version == 2 || ppp { PwType::Ppp } else { PwType::Eth },
+    let pw_types = prop_oneof![Just(4), Just(5), Just(7)];
+    (ids, cookies, pw_types, any::<bool>(), any::<bool>(), timeout).prop_map(
+        move |(ids, cookies, pw_type, sublayer, lns_mode, timeout)| SessionConfig {
+            pw_type: PwType::from_number(pw_type, version, Some(77)).unwrap_or(PwType::Ppp),
             l2spec: if sublayer { L2specType::Default } else { L2specType::None },
             cookie: cookies.0,
             peer_cookie: cookies.1,

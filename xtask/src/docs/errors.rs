@@ -14,6 +14,7 @@ const CAUSES: &[Error] = &[
     Error::SessionExists,
     Error::PwTypeOutOfRange,
     Error::PwTypeUnsupported,
+    Error::BadVlanId,
     Error::UnknownL2spec,
     Error::BadName,
     Error::Full,
@@ -30,9 +31,10 @@ fn place(error: Error) -> Option<usize> {
         Error::SessionExists => 4,
         Error::PwTypeOutOfRange => 5,
         Error::PwTypeUnsupported => 6,
-        Error::UnknownL2spec => 7,
-        Error::BadName => 8,
-        Error::Full => 9,
+        Error::BadVlanId => 7,
+        Error::UnknownL2spec => 8,
+        Error::BadName => 9,
+        Error::Full => 10,
         Error::Host(_) => return None,
     })
 }

@@ -88,6 +88,9 @@ fn session_text(session: &SessionMessage) -> String {
     if let Some(ifname) = &session.ifname {
         _ = writeln!(out, "  interface name: {ifname}");
     }
+    if let Some(vlan_id) = session.vlan_id {
+        _ = writeln!(out, "  VLAN: {vlan_id}");
+    }
     out.push_str("  offset 0, peer offset 0\n");
     out.push_str(&session_line(session));
     if session.send_seq || session.recv_seq {
@@ -169,6 +172,8 @@ struct SessionRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     interface: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    vlan: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cookie: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     peer_cookie: Option<String>,
@@ -189,6 +194,7 @@ impl<'a> From<&'a SessionMessage> for SessionRow<'a> {
             peer_session_id: session.peer_session_id,
             peer_tunnel_id: session.peer_conn_id,
             interface: session.ifname.as_deref(),
+            vlan: session.vlan_id,
             cookie: hex_if_any(&session.cookie),
             peer_cookie: hex_if_any(&session.peer_cookie),
             reorder_timeout: (session.recv_timeout != 0).then_some(session.recv_timeout),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::net::{IpAddr, SocketAddr};
 
-use l2tp_abi::genl::l2tp::{L2TP_ENCAPTYPE_UDP, L2TP_PWTYPE_ETH, L2TP_PWTYPE_PPP};
+use l2tp_abi::genl::l2tp::{L2TP_ENCAPTYPE_UDP, L2TP_PWTYPE_ETH, L2TP_PWTYPE_ETH_VLAN, L2TP_PWTYPE_PPP};
 use l2tp_client::{Change, Event, SessionMessage, Stats, TunnelMessage};
 use serde_json::{Value, json};
 
@@ -136,6 +136,7 @@ const fn encap_name(encap_type: u16) -> &'static str {
 const fn pw_name(pw_type: u16) -> &'static str {
     match pw_type {
         L2TP_PWTYPE_ETH => "ETH",
+        L2TP_PWTYPE_ETH_VLAN => "ETH_VLAN",
         L2TP_PWTYPE_PPP => "PPP",
         _ => "other",
     }

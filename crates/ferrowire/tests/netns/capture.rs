@@ -20,7 +20,7 @@ const ERROR: u32 = 0x0080_0000;
 const UDP_PORTS: &str = "udp.port==5000-5099,l2tp";
 
 /// What tshark is asked for, in this order.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "frame.len",
     "frame.protocols",
     "l2tp.sid",
@@ -32,6 +32,7 @@ const FIELDS: [&str; 13] = [
     "ipv6.fraghdr.nxt",
     "udp.checksum",
     "udp.checksum.status",
+    "vlan.id",
     "_ws.malformed",
     "_ws.expert.severity",
 ];
@@ -155,6 +156,11 @@ impl Decoded {
     pub(crate) fn carries(&self, protocol: &str) -> bool {
         let protocols = self.fields.get(1).map_or("", String::as_str);
         protocols.split_once("l2tp:").is_some_and(|(_, inner)| inner.split(':').any(|name| name == protocol))
+    }
+
+    /// The VLAN of the payload's outermost tag; `None` where it has none.
+    pub(crate) fn vlan(&self) -> Option<u16> {
+        self.field("vlan.id").parse().ok()
     }
 
     /// Whether the outer packet is a fragment.

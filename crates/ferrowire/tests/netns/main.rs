@@ -43,4 +43,5 @@ mod sequence;
 mod tcp;
 mod trace;
 mod variant;
+mod vlan;
 mod wait;

@@ -53,8 +53,10 @@ pub struct SessionMessage {
     pub peer_conn_id: u32,
     /// `L2TP_ATTR_PEER_SESSION_ID`.
     pub peer_session_id: u32,
-    /// `L2TP_ATTR_PW_TYPE`: 5 Ethernet, 7 PPP.
+    /// `L2TP_ATTR_PW_TYPE`: 4 one VLAN, 5 Ethernet, 7 PPP.
     pub pw_type: u16,
+    /// `L2TP_ATTR_VLAN_ID`: the VLAN of a VLAN pseudowire, of which the kernel has none.
+    pub vlan_id: Option<u16>,
     /// `L2TP_ATTR_IFNAME`: the device's name at creation; Ethernet only.
     pub ifname: Option<String>,
     /// `L2TP_ATTR_COOKIE`: the cookie that we send; empty: none.

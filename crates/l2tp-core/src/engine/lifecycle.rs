@@ -6,7 +6,7 @@ use alloc::string::ToString;
 
 use crate::Engine;
 use crate::config::{
-    DEFAULT_IFNAME, PwType, SessionChange, SessionConfig, SessionSelector, TunnelConfig, check_device_name,
+    DEFAULT_IFNAME, SessionChange, SessionConfig, SessionSelector, TunnelConfig, check_device_name,
 };
 use crate::drop_reason::DropReason;
 use crate::error::Error;
@@ -118,7 +118,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
             return Err(Error::Full);
         }
         let key = SessionKey(self.sessions.vacant_key());
-        if session.config.pw_type == PwType::Eth {
+        if session.config.pw_type.is_ethernet() {
             create_device(host, key, &tunnel.socket, &mut session)?;
         }
         if let Some(pattern) = session.pattern(tunnel.config.version) {
@@ -246,10 +246,12 @@ fn create_device<H: Host>(
 ) -> Result<(), Error> {
     let name = session.config.ifname.clone().unwrap_or_else(|| DEFAULT_IFNAME.to_string());
     check_device_name(&name)?;
-    let header_len = u32::try_from(session.header_len()).unwrap_or(0);
+    let pw_type = session.config.pw_type;
+    let header_len = u32::try_from(session.header_len() + pw_type.tag_len()).unwrap_or(0);
     let peer = host.endpoints(socket).peer.ip();
     let mtu = device_mtu(host.route_mtu(socket), peer, session.encap, header_len);
-    let (device, name) = host.create_device(key, &DeviceRequest { name: &name, mtu })?;
+    let (device, name) =
+        host.create_device(key, &DeviceRequest { name: &name, mtu, vlan: pw_type.vlan() })?;
     session.device = Some(device);
     session.ifname = Some(name);
     Ok(())

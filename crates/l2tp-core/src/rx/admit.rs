@@ -3,10 +3,12 @@
 use super::reorder::{Held, Place, QUEUE_MAX};
 use super::{Arrival, Deliver, Frame, Verdict};
 use crate::Engine;
-use crate::config::PwType;
 use crate::drop_reason::DropReason;
 use crate::session::{Session, SessionKey};
 use crate::trace::tracepoint;
+
+/// The shortest Ethernet frame: a header.
+const ETHERNET_MIN: usize = 14;
 
 impl<S: Clone, D> Engine<S, D> {
     /// Runs a packet of a known session through the checks, and delivers what has become ready.
@@ -24,7 +26,9 @@ impl<S: Clone, D> Engine<S, D> {
         if session.is_ready(arrival) {
             let payload = arrival.payload..arrival.packet.len();
             let payload = session.frame_range(arrival.packet, payload);
-            self.deliver(key, arrival.ns, arrival.packet.len(), Frame::Packet(payload), out);
+            let checked = session.check_frame(arrival.packet.get(payload.clone()).unwrap_or_default());
+            let frame = checked.map(|()| Frame::Packet(payload));
+            self.deliver(key, arrival.ns, arrival.packet.len(), frame, out);
             return Verdict::Taken;
         }
         self.hold(key, arrival, out)
@@ -119,9 +123,19 @@ impl<D> Session<D> {
         self.queue.place(distance(ns), distance)
     }
 
+    /// Whether a frame is one that the session carries.
+    pub(super) fn check_frame(&self, frame: &[u8]) -> Result<(), DropReason> {
+        let pw_type = self.config.pw_type;
+        if pw_type.is_ethernet() && frame.len() < ETHERNET_MIN + pw_type.tag_len() {
+            return Err(DropReason::Runt);
+        }
+        let is_other = pw_type.vlan().is_some_and(|vlan| !vlan.is_of(frame));
+        if is_other { Err(DropReason::OtherVlan) } else { Ok(()) }
+    }
+
     /// The frame in a payload: all of it, for PPP from its protocol field on.
     fn frame_range(&self, packet: &[u8], payload: core::ops::Range<usize>) -> core::ops::Range<usize> {
-        if self.config.pw_type == PwType::Eth {
+        if self.config.pw_type.is_ethernet() {
             return payload;
         }
         let frame = packet.get(payload.clone()).unwrap_or_default();

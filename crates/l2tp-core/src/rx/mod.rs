@@ -39,7 +39,7 @@ pub enum Verdict {
 
 /// Takes the frames that come out of the receive path.
 pub trait Deliver<D> {
-    /// A frame for a session: for `device` of an Ethernet session; a PPP frame, from its protocol field on, where there is
+    /// A frame for a session: for `device` of an Ethernet session, the tag of a VLAN session still in it; a PPP frame, from its protocol field on, where there is
     /// none. Returns whether somebody will read it.
     fn deliver(&mut self, session: SessionKey, device: Option<&D>, frame: Frame) -> bool;
 }

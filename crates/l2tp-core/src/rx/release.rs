@@ -2,15 +2,11 @@
 
 use super::{Deliver, Frame};
 use crate::Engine;
-use crate::config::PwType;
 use crate::drop_reason::DropReason;
 use crate::session::{Session, SessionKey};
 use crate::stats::count_received;
 use crate::time::Instant;
 use crate::trace::tracepoint;
-
-/// The shortest Ethernet frame: a header.
-const ETHERNET_MIN: usize = 14;
 
 /// What to do with the packet at the head of a queue.
 enum Head {
@@ -78,9 +74,11 @@ impl<S: Clone, D> Engine<S, D> {
     }
 
     fn deliver_head(&mut self, key: SessionKey, out: &mut impl Deliver<D>) {
-        let Some(held) = self.sessions.get_mut(key.0).and_then(|session| session.queue.pop()) else { return };
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        let Some(held) = session.queue.pop() else { return };
+        let checked = session.check_frame(&held.frame);
         self.held_bytes -= held.frame.len();
-        self.deliver(key, held.ns, held.packet_len, Frame::Held(held.frame), out);
+        self.deliver(key, held.ns, held.packet_len, checked.map(|()| Frame::Held(held.frame)), out);
     }
 
     fn expire_head(&mut self, key: SessionKey) {
@@ -116,13 +114,13 @@ impl<S: Clone, D> Engine<S, D> {
         }
     }
 
-    /// Counts a packet as received and hands its frame out.
+    /// Counts a packet as received and hands its frame out, if it is one that the session carries.
     pub(super) fn deliver(
         &mut self,
         key: SessionKey,
         ns: Option<u32>,
         packet_len: usize,
-        frame: Frame,
+        frame: Result<Frame, DropReason>,
         out: &mut impl Deliver<D>,
     ) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
@@ -134,16 +132,13 @@ impl<S: Clone, D> Engine<S, D> {
         if let Some(tunnel) = self.tunnels.get_mut(session.tunnel.0) {
             count_received(&mut tunnel.stats, packet_len);
         }
-        let len = match &frame {
-            Frame::Packet(range) => range.len(),
-            Frame::Held(bytes) => bytes.len(),
-        };
-        if session.config.pw_type == PwType::Eth && len < ETHERNET_MIN {
-            self.counters.drops.count(DropReason::Runt);
-        } else if out.deliver(key, session.device.as_ref(), frame) {
-            self.counters.delivered += 1;
-        } else {
-            self.counters.drops.count(DropReason::NoReader);
+        let delivered = frame.and_then(|frame| {
+            let is_read = out.deliver(key, session.device.as_ref(), frame);
+            is_read.then_some(()).ok_or(DropReason::NoReader)
+        });
+        match delivered {
+            Ok(()) => self.counters.delivered += 1,
+            Err(reason) => self.counters.drops.count(reason),
         }
     }
 }

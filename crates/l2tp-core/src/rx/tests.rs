@@ -1,12 +1,15 @@
 //! The table of l2tp-ktest's `seqnum`, packet by packet; the recorded kernel's own cases run in `tests/sim`.
 
 use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use l2tp_abi::errno::Errno;
-use l2tp_wire::v2;
+use l2tp_wire::{v2, v3};
 
-use crate::config::{Encap, PwType, SessionConfig, SocketConfig, TunnelConfig};
+use crate::config::{Encap, PwType, SessionConfig, SocketConfig, TunnelConfig, VlanId};
+use crate::drop_reason::DropReason;
 use crate::host::{DeviceRequest, Endpoints, Host};
 use crate::stats::Stats;
 use crate::{Deliver, Engine, Frame, Instant, SessionKey, TunnelKey};
@@ -75,16 +78,18 @@ impl Bench {
         if self.version == 2 {
             v2::Header::emit(&mut packet, 1, 7, ns.map(|ns| u16::try_from(ns).unwrap())).unwrap();
         } else {
-            let sublayer = Some(ns);
-            l2tp_wire::v3::emit(
-                &mut packet,
-                l2tp_wire::v3::Carrier::Udp,
-                7,
-                &l2tp_wire::Cookie::NONE,
-                sublayer,
-            )
-            .unwrap();
+            let cookie = l2tp_wire::Cookie::NONE;
+            v3::emit(&mut packet, v3::Carrier::Udp, 7, &cookie, Some(ns)).unwrap();
         }
+        self.engine.handle_udp(self.now, self.tunnel, &packet, &mut self.out);
+    }
+
+    /// A packet of version 3 with this payload.
+    fn receive(&mut self, ns: Option<u32>, payload: &[u8]) {
+        let mut packet = [0u8; 64];
+        let cookie = l2tp_wire::Cookie::NONE;
+        let len = v3::emit(&mut packet, v3::Carrier::Udp, 7, &cookie, Some(ns)).unwrap();
+        let packet = [&packet[..len], payload].concat();
         self.engine.handle_udp(self.now, self.tunnel, &packet, &mut self.out);
     }
 
@@ -237,5 +242,43 @@ fn deleting_a_session_frees_what_waits() {
     bench.engine.delete_tunnel(&mut Yes, 1).unwrap();
     assert_eq!((bench.engine.poll_timeout(), bench.engine.held_bytes), (None, 0));
     assert_eq!(bench.engine.session_count(), 0);
-    assert_eq!(bench.engine.counters().drops.get(crate::DropReason::SessionDeleted), 1);
+    assert_eq!(bench.engine.counters().drops.get(DropReason::SessionDeleted), 1);
+}
+
+/// A VLAN session takes the frames of its VLAN, at once or out of its queue, and counts the others.
+#[test]
+fn a_vlan_session_takes_its_own_vlan() {
+    let vlan = VlanId::new(5).unwrap();
+    let frame = |rest: &[u8]| -> Vec<u8> { [&[2; 12][..], rest, &[0; 40]].concat() };
+    let packets = [
+        (frame(&[0x81, 0, 0, 5, 8, 0]), None),
+        (frame(&[0x81, 0, 0xe0, 5, 0x81, 0, 0, 6]), None),
+        (frame(&[0x81, 0, 0, 6, 8, 0]), Some(DropReason::OtherVlan)),
+        (frame(&[0x81, 0, 0, 0, 8, 0]), Some(DropReason::OtherVlan)),
+        (frame(&[8, 0]), Some(DropReason::OtherVlan)),
+        (vec![2; 17], Some(DropReason::Runt)),
+    ];
+    for timeout in [0, 100] {
+        let mut bench = Bench::new(3, |config| {
+            config.pw_type = PwType::EthVlan(vlan);
+            config.reorder_timeout = Duration::from_millis(timeout);
+        });
+        bench.receive(Some(0), &packets[0].0);
+        // Behind a gap where there is a queue, which is filled at last.
+        for (index, (frame, _)) in (2..).zip(&packets) {
+            bench.receive((timeout > 0).then_some(index), frame);
+        }
+        if timeout > 0 {
+            assert_eq!(bench.out.0, 1);
+            bench.receive(Some(1), &packets[0].0);
+        }
+        let drops = bench.engine.counters().drops;
+        for reason in [DropReason::OtherVlan, DropReason::Runt] {
+            let want = packets.iter().filter(|(_, drop)| *drop == Some(reason)).count();
+            assert_eq!(drops.get(reason), u64::try_from(want).unwrap(), "{reason:?}");
+        }
+        assert_eq!(bench.out.0, if timeout > 0 { 4 } else { 3 });
+        // To the sequence they belong all the same.
+        assert_eq!(bench.counted()[..2], [if timeout > 0 { 8 } else { 7 }, 0]);
+    }
 }

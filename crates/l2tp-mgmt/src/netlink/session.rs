@@ -8,12 +8,13 @@ use l2tp_abi::Errno;
 use l2tp_abi::genl::l2tp::{
     L2TP_ATTR_CONN_ID, L2TP_ATTR_COOKIE, L2TP_ATTR_IFNAME, L2TP_ATTR_L2SPEC_TYPE, L2TP_ATTR_LNS_MODE,
     L2TP_ATTR_PEER_COOKIE, L2TP_ATTR_PEER_SESSION_ID, L2TP_ATTR_PW_TYPE, L2TP_ATTR_RECV_SEQ,
-    L2TP_ATTR_RECV_TIMEOUT, L2TP_ATTR_SEND_SEQ, L2TP_ATTR_SESSION_ID, L2TP_CMD_SESSION_CREATE,
-    L2TP_CMD_SESSION_DELETE, L2TP_CMD_SESSION_GET, L2TP_CMD_SESSION_MODIFY, SessionMessage,
+    L2TP_ATTR_RECV_TIMEOUT, L2TP_ATTR_SEND_SEQ, L2TP_ATTR_SESSION_ID, L2TP_ATTR_VLAN_ID,
+    L2TP_CMD_SESSION_CREATE, L2TP_CMD_SESSION_DELETE, L2TP_CMD_SESSION_GET, L2TP_CMD_SESSION_MODIFY,
+    SessionMessage,
 };
 use l2tp_abi::nl::{Attribute, Header};
 use l2tp_core::Cookie;
-use l2tp_core::config::SessionChange;
+use l2tp_core::config::{SessionChange, VlanId};
 use l2tp_core::session::Session;
 use l2tp_core::{Error, Host, L2specType, PwType, SessionConfig, SessionKey, SessionSelector};
 
@@ -82,6 +83,7 @@ pub(super) fn describe_session<D>(session: &Session<D>) -> SessionMessage {
         peer_conn_id: session.peer_tunnel_id,
         peer_session_id: config.peer_session_id,
         pw_type: config.pw_type.number(),
+        vlan_id: config.pw_type.vlan().map(VlanId::number),
         ifname: session.ifname.clone(),
         cookie: config.cookie.as_bytes().to_vec(),
         peer_cookie: config.peer_cookie.as_bytes().to_vec(),
@@ -102,7 +104,8 @@ fn session_config(attributes: &L2tpAttributes<'_>, version: u8) -> Result<Sessio
     let pw_type = attributes.u16(L2TP_ATTR_PW_TYPE).ok_or(Errno::EINVAL)?;
     // The sublayer before the pseudowire: no driver is asked for unless the request is sound.
     let l2spec = if version > 2 { l2spec(attributes)? } else { L2specType::None };
-    let pw_type = PwType::from_number(pw_type, version).map_err(Error::errno)?;
+    let vlan_id = attributes.u16(L2TP_ATTR_VLAN_ID);
+    let pw_type = PwType::from_number(pw_type, version, vlan_id).map_err(Error::errno)?;
     let v3_only = |kind| attributes.get(kind).filter(|_| version > 2);
     Ok(SessionConfig {
         session_id,
@@ -115,7 +118,7 @@ fn session_config(attributes: &L2tpAttributes<'_>, version: u8) -> Result<Sessio
         send_seq: flag(attributes, L2TP_ATTR_SEND_SEQ).unwrap_or_default(),
         lns_mode: flag(attributes, L2TP_ATTR_LNS_MODE).unwrap_or_default(),
         reorder_timeout: Duration::from_millis(attributes.u64(L2TP_ATTR_RECV_TIMEOUT).unwrap_or_default()),
-        ifname: v3_only(L2TP_ATTR_IFNAME).filter(|_| pw_type == PwType::Eth).map(ifname).transpose()?,
+        ifname: v3_only(L2TP_ATTR_IFNAME).filter(|_| pw_type.is_ethernet()).map(ifname).transpose()?,
     })
 }
 

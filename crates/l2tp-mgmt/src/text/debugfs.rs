@@ -115,6 +115,7 @@ const fn encap_name(encap: Encap) -> &'static str {
 const fn pw_name(pw_type: PwType) -> &'static str {
     match pw_type {
         PwType::Eth => "ETH",
+        PwType::EthVlan(_) => "ETH_VLAN",
         PwType::Ppp => "PPP",
     }
 }

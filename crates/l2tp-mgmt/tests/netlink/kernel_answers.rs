@@ -10,6 +10,7 @@ use serde_json::Value;
 
 /// Cases that we answer otherwise on purpose: the case, our answer, why. `docs/differences.md` tells it to users.
 const DIFFERENCES: &[(&str, Errno, &str)] = &[
+    ("session-create.vlan-id", Errno(0), "a VLAN pseudowire as one device"),
     ("session-create.duplicate", Errno::EEXIST, "one tunnel has no two sessions with one id; 6.1 agrees"),
     ("session-delete.wrong-tunnel", Errno::ENODEV, "a session is in its own tunnel only; 6.1 agrees"),
     ("session-modify.wrong-tunnel", Errno::ENODEV, "a session is in its own tunnel only; 6.1 agrees"),

@@ -14,3 +14,4 @@ mod kernel_answers;
 mod lab;
 mod rules;
 mod sockets;
+mod vlan;

@@ -28,6 +28,19 @@ fn set_changes_what_it_names() {
 }
 
 #[test]
+fn a_vlan_is_asked_for_and_shown() {
+    let mut door = with_session();
+    let add = "ip l2tp add session tunnel_id 1 session_id 5 peer_session_id 6 vlan 100";
+    assert_eq!(ip(&mut door, add), (String::new(), 0));
+    let (shown, _) = ip(&mut door, "ip l2tp show session session_id 5");
+    assert!(shown.contains("interface name: l2tpeth1\n  VLAN: 100\n  offset 0"), "{shown}");
+    let (json, _) = ip(&mut door, "ip -j l2tp show session session_id 5");
+    assert!(json.contains("\"interface\":\"l2tpeth1\",\"vlan\":100}"), "{json}");
+    let (other, _) = ip(&mut door, "ip l2tp show session session_id 3");
+    assert!(!other.contains("VLAN"), "{other}");
+}
+
+#[test]
 fn wrong_values_are_told_in_the_same_style() {
     for (command, told) in [
         ("set", super::super::usage::TEXT),

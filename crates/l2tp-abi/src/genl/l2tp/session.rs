@@ -4,7 +4,7 @@ use super::{
     L2TP_ATTR_CONN_ID, L2TP_ATTR_COOKIE, L2TP_ATTR_DEBUG, L2TP_ATTR_IFNAME, L2TP_ATTR_LNS_MODE,
     L2TP_ATTR_PEER_CONN_ID, L2TP_ATTR_PEER_COOKIE, L2TP_ATTR_PEER_SESSION_ID, L2TP_ATTR_PW_TYPE,
     L2TP_ATTR_RECV_SEQ, L2TP_ATTR_RECV_TIMEOUT, L2TP_ATTR_SEND_SEQ, L2TP_ATTR_SESSION_ID, L2TP_ATTR_STATS,
-    L2TP_ATTR_USING_IPSEC, L2TP_GENL_VERSION, SessionMessage, Stats,
+    L2TP_ATTR_USING_IPSEC, L2TP_ATTR_VLAN_ID, L2TP_GENL_VERSION, SessionMessage, Stats,
 };
 use crate::genl::GenlHeader;
 use crate::nl::{Attribute, Attributes, Header, Message, MessageBuilder};
@@ -27,6 +27,9 @@ impl SessionMessage {
     }
 
     fn emit_options(&self, message: &mut MessageBuilder<'_>) {
+        if let Some(vlan_id) = self.vlan_id {
+            message.u16(L2TP_ATTR_VLAN_ID, vlan_id);
+        }
         if let Some(ifname) = &self.ifname {
             message.string(L2TP_ATTR_IFNAME, ifname);
         }
@@ -64,6 +67,7 @@ impl SessionMessage {
             L2TP_ATTR_PEER_CONN_ID => self.peer_conn_id = attribute.u32().unwrap_or_default(),
             L2TP_ATTR_PEER_SESSION_ID => self.peer_session_id = attribute.u32().unwrap_or_default(),
             L2TP_ATTR_PW_TYPE => self.pw_type = attribute.u16().unwrap_or_default(),
+            L2TP_ATTR_VLAN_ID => self.vlan_id = attribute.u16(),
             L2TP_ATTR_IFNAME => self.ifname = Some(attribute.string()),
             L2TP_ATTR_COOKIE => self.cookie = attribute.payload.to_vec(),
             L2TP_ATTR_PEER_COOKIE => self.peer_cookie = attribute.payload.to_vec(),

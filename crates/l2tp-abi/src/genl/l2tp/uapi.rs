@@ -58,7 +58,7 @@ pub const L2TP_ATTR_SESSION_ID: u16 = 11;
 pub const L2TP_ATTR_PEER_SESSION_ID: u16 = 12;
 /// u8; in a request its presence counts, whatever its value.
 pub const L2TP_ATTR_UDP_CSUM: u16 = 13;
-/// u16; the kernel never uses it.
+/// u16, 1 to 4094: the VLAN of a pseudowire of type 4. The kernel never uses it.
 pub const L2TP_ATTR_VLAN_ID: u16 = 14;
 /// 0 to 8 bytes: what we send.
 pub const L2TP_ATTR_COOKIE: u16 = 15;
