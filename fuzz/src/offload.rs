@@ -2,10 +2,10 @@
 
 use std::io::IoSlice;
 
-use l2tp_io::offload::HEADER_MAX;
 use l2tp_io::offload::coalesce::coalesce as join;
 use l2tp_io::offload::split::{Prepared, Train, prepare};
 use l2tp_io::offload::vnet::VnetHeader;
+use l2tp_io::offload::{HEADER_MAX, Link};
 
 use crate::Input;
 
@@ -21,7 +21,7 @@ pub fn split(data: &[u8]) {
     assert_eq!(data.get(..VnetHeader::LEN), Some(&vnet.emit()[..]));
     let frame = frame.get(..FRAME_MAX).unwrap_or(frame);
     let mut prepared = frame.to_vec();
-    match prepare(&vnet, &mut prepared) {
+    match prepare(Link::Ethernet, &vnet, &mut prepared) {
         Ok(Prepared::Single) => assert_eq!(prepared.len(), frame.len()),
         Ok(Prepared::Train(train)) => check_train(&train, frame, &prepared),
         Err(_) => assert_eq!(prepared, frame),
@@ -53,7 +53,9 @@ pub fn coalesce(data: &[u8]) {
         frames.push(record.get(..FRAME_MAX).unwrap_or(record));
     }
     let mut again = Vec::new();
-    join(frames.iter().copied(), |slices| again.extend(cut(slices).iter().map(|frame| masked(frame))));
+    join(Link::Ethernet, frames.iter().copied(), |slices| {
+        again.extend(cut(slices).iter().map(|frame| masked(frame)));
+    });
     let mut frames: Vec<Vec<u8>> = frames.into_iter().map(masked).collect();
     frames.sort_unstable();
     again.sort_unstable();
@@ -82,7 +84,7 @@ fn cut(slices: &[IoSlice<'_>]) -> Vec<Vec<u8>> {
     assert!(bytes.len() <= VnetHeader::LEN + 65_535);
     let Some((vnet, frame)) = VnetHeader::parse(&bytes) else { return Vec::new() };
     let mut frame = frame.to_vec();
-    let prepared = prepare(&vnet, &mut frame);
+    let prepared = prepare(Link::Ethernet, &vnet, &mut frame);
     assert!(prepared.is_ok(), "{prepared:?}");
     let Ok(Prepared::Train(train)) = prepared else { return vec![frame] };
     let segment = |index| {

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::sync::OnceLock;
 
+use l2tp_io::offload::Link;
 use l2tp_io::tap::Tap;
 use l2tp_wire::vlan::VlanId;
 
@@ -19,6 +20,11 @@ pub struct Device {
 impl Device {
     pub(crate) fn new(tap: Tap, vlan: Option<VlanId>) -> Self {
         Self { tap, vlan, watch: OnceLock::new() }
+    }
+
+    /// What its frames begin with.
+    pub(crate) fn link(&self) -> Link {
+        self.tap.link()
     }
 
     /// The device's name at creation.

@@ -5,6 +5,7 @@ mod trains;
 
 use l2tp_core::tx::{HEADER_MAX, Sent};
 use l2tp_core::{SessionKey, Transmit};
+use l2tp_io::offload::Link;
 use l2tp_io::offload::split::{Prepared, Train, prepare};
 use l2tp_io::offload::vnet::VnetHeader;
 use l2tp_io::tap::READ_BYTES;
@@ -81,7 +82,7 @@ impl Egress {
     fn read(&mut self, shared: &Shared, device: &Device) -> (usize, Option<io::Error>) {
         for (filled, slot) in self.frames.iter_mut().enumerate() {
             match device.tap.read(&mut slot.buffer) {
-                Ok(len) if slot.prepare(len).is_some() => {}
+                Ok(len) if slot.prepare(device.link(), len).is_some() => {}
                 Ok(_) => add(&shared.losses.frame_malformed, 1),
                 Err(error) => return (filled, Some(error)),
             }
@@ -167,12 +168,12 @@ fn tag(headers: &mut Vec<u8>, inner: usize, vlan: VlanId, frame: &[u8]) -> usize
 
 impl Slot {
     /// Looks at the virtio header of what was read, and completes the frame's checksum. `None` for what is no frame.
-    fn prepare(&mut self, len: usize) -> Option<()> {
+    fn prepare(&mut self, link: Link, len: usize) -> Option<()> {
         self.prepared = None;
         self.frame = VnetHeader::LEN..len.max(VnetHeader::LEN);
         let (header, _) = VnetHeader::parse(self.buffer.get(..len)?)?;
         let frame = self.buffer.get_mut(self.frame.clone())?;
-        self.prepared = Some(prepare(&header, frame).ok()?);
+        self.prepared = Some(prepare(link, &header, frame).ok()?);
         Some(())
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use l2tp_core::{Deliver, Frame, Instant, SessionKey, TunnelKey, Verdict};
 use l2tp_io::batch::{MAX_BATCH, RecvBatch};
+use l2tp_io::offload::Link;
 use l2tp_io::offload::coalesce::coalesce;
 use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::{Datagram, RawUdp};
@@ -231,7 +232,7 @@ impl Ingress {
         for run in self.out.frames.chunk_by(|a, b| Arc::ptr_eq(&a.device, &b.device)) {
             let Some(first) = run.first() else { continue };
             let frames = run.iter().map(|delivery| bytes(&slots, &delivery.place));
-            coalesce(frames, |parts| {
+            coalesce(Link::Ethernet, frames, |parts| {
                 add(&shared.losses.device_refused, u64::from(first.device.deliver(parts).is_err()));
             });
         }

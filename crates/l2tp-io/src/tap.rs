@@ -1,6 +1,7 @@
-//! The network device of a pseudowire: a TAP with super-frames (drivers/net/tun.c, include/uapi/linux/if_tun.h).
+//! The network device of a pseudowire: a TAP, or for PPP a TUN, with super-frames (drivers/net/tun.c, include/uapi/linux/if_tun.h).
 
 use crate::netns::NetNs;
+use crate::offload::Link;
 use crate::rtnl::Rtnl;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
@@ -15,11 +16,12 @@ pub const READ_BYTES: usize = VNET_HEADER_BYTES + 22 + 65_536;
 
 const DEVICE: &str = "/dev/net/tun";
 
-/// A TAP device. It lives as long as this value, wherever it is renamed or moved to.
+/// A TAP device, or a TUN device of link type PPP. It lives as long as this value, wherever it is renamed or moved to.
 pub struct Tap {
     descriptor: OwnedFd,
     name: String,
     index: u32,
+    link: Link,
 }
 
 impl Tap {
@@ -31,8 +33,27 @@ impl Tap {
     /// `ENOENT` without /dev/net/tun (load the module `tun`, or `mknod /dev/net/tun c 10 200`), `EACCES` without
     /// permission to open it, `EPERM` without CAP_NET_ADMIN.
     pub fn create(name: &str) -> io::Result<Self> {
+        Self::create_kind(name, Link::Ethernet)
+    }
+
+    /// Makes a TUN device in the namespace of the calling thread that looks as the kernel's pppN does: down, point to point,
+    /// MTU 1500, of link type PPP; what is read and written are IP packets. The rest is as [`Self::create`] says.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn create_ppp(name: &str) -> io::Result<Self> {
+        let tun = Self::create_kind(name, Link::Ip)?;
+        // SAFETY: TUNSETLINK takes the link type by value.
+        let status = unsafe {
+            libc::ioctl(tun.descriptor.as_raw_fd(), libc::TUNSETLINK, libc::c_ulong::from(libc::ARPHRD_PPP))
+        };
+        if status < 0 { Err(io::Error::last_os_error()) } else { Ok(tun) }
+    }
+
+    fn create_kind(name: &str, link: Link) -> io::Result<Self> {
         let mut request = interface_request(name)?;
-        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
+        let kind = if link == Link::Ethernet { libc::IFF_TAP } else { libc::IFF_TUN };
+        let flags = kind | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
         request.ifr_ifru.ifru_flags = u16::try_from(flags).unwrap_or_default().cast_signed();
         let descriptor = open(DEVICE, OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?;
         // The tun driver says EBUSY for a name in use, where the kernel's L2TP says EEXIST.
@@ -43,13 +64,19 @@ impl Tap {
         offer_offloads(&descriptor)?;
         let name = request_name(&request);
         let index = Rtnl::open()?.index_of(&name)?;
-        Ok(Self { descriptor, name, index })
+        Ok(Self { descriptor, name, index, link })
     }
 
     /// The device's name at creation, `%d` filled in.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What its frames begin with.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        self.link
     }
 
     /// The device's name now.

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 
+use super::Link;
 use super::flow::{Flow, write_alone};
 use super::segment::{Kind, Segment};
 
@@ -22,10 +23,14 @@ const FLOWS: usize = 4;
 /// Segments join under the kernel's own rules (GRO of Linux 6.12), so that cutting the super-frame gives the same
 /// frames again. One field may differ then: IPv4 identifications that a sender keeps fixed under don't-fragment
 /// count up, which RFC 6864 section 4.1 lets nobody look at; a vnet header has no way to ask for fixed ones.
-pub fn coalesce<'a>(frames: impl Iterator<Item = &'a [u8]>, mut write: impl FnMut(&[IoSlice<'_>])) {
+pub fn coalesce<'a>(
+    link: Link,
+    frames: impl Iterator<Item = &'a [u8]>,
+    mut write: impl FnMut(&[IoSlice<'_>]),
+) {
     let mut flows = Flows::default();
     for frame in frames {
-        match Kind::of(frame) {
+        match Kind::of(link, frame) {
             Kind::Tcp(segment) => flows.take(segment, &mut write),
             Kind::Unrelated => write_alone(frame, &mut write),
             Kind::Opaque => {

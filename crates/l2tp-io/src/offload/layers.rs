@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::Link;
+
 /// IP protocol number of TCP.
 pub(super) const TCP: u8 = 6;
 /// IP protocol number of UDP.
@@ -50,8 +52,11 @@ pub(super) struct Layers {
 
 impl Layers {
     /// Finds the headers of `frame`; `None` if it is not IPv4 or IPv6 or they are cut short.
-    pub(super) fn parse(frame: &[u8]) -> Option<Self> {
-        let (ether_type, network) = ether_type(frame)?;
+    pub(super) fn parse(link: Link, frame: &[u8]) -> Option<Self> {
+        let (ether_type, network) = match link {
+            Link::Ethernet => ether_type(frame)?,
+            Link::Ip => (ip_type(frame)?, 0),
+        };
         let packet = frame.get(network..)?;
         match ether_type {
             0x0800 => Self::parse_ipv4(packet, network),
@@ -80,6 +85,15 @@ impl Layers {
         let (protocol, extensions) = skip_extensions(header[6], rest)?;
         let transport = network + IPV6_LEN + extensions;
         Some(Self { family: Family::V6, network, transport, protocol, fragment: protocol == FRAGMENT })
+    }
+}
+
+/// The Ethernet type of a packet, by its version.
+fn ip_type(packet: &[u8]) -> Option<u16> {
+    match packet.first()? >> 4 {
+        4 => Some(0x0800),
+        6 => Some(0x86dd),
+        _ => None,
     }
 }
 
@@ -150,11 +164,11 @@ mod tests {
         packet[9] = UDP;
         for depth in 0..=VLAN_DEPTH {
             let tags = [0x88a8, 0x8100].repeat(4);
-            let layers = Layers::parse(&frame(&tags[..depth], 0x0800, &packet)).unwrap();
+            let layers = Layers::parse(Link::Ethernet, &frame(&tags[..depth], 0x0800, &packet)).unwrap();
             assert_eq!((layers.network, layers.transport), (14 + 4 * depth, 34 + 4 * depth));
             assert_eq!((layers.protocol, layers.fragment), (UDP, false));
         }
-        assert_eq!(Layers::parse(&frame(&[0x8100; 9], 0x0800, &packet)), None);
+        assert_eq!(Layers::parse(Link::Ethernet, &frame(&[0x8100; 9], 0x0800, &packet)), None);
     }
 
     #[test]
@@ -163,10 +177,10 @@ mod tests {
         rest.extend([0; 14]);
         rest.extend([DESTINATION, 0, 0, 0, 0, 0, 0, 0]);
         rest.extend([TCP, 0, 0, 0, 0, 0, 0, 0]);
-        let layers = Layers::parse(&frame(&[], 0x86dd, &ipv6(HOP_BY_HOP, &rest))).unwrap();
+        let layers = Layers::parse(Link::Ethernet, &frame(&[], 0x86dd, &ipv6(HOP_BY_HOP, &rest))).unwrap();
         assert_eq!((layers.protocol, layers.transport), (TCP, 14 + 40 + 32));
         rest.pop();
-        assert_eq!(Layers::parse(&frame(&[], 0x86dd, &ipv6(HOP_BY_HOP, &rest))), None);
+        assert_eq!(Layers::parse(Link::Ethernet, &frame(&[], 0x86dd, &ipv6(HOP_BY_HOP, &rest))), None);
     }
 
     #[test]
@@ -175,10 +189,13 @@ mod tests {
         packet[0] = 0x45;
         for (flags, fragment) in [(0x4000_u16, false), (0x2000, true), (0x0001, true), (0x8000, false)] {
             packet[6..8].copy_from_slice(&flags.to_be_bytes());
-            assert_eq!(Layers::parse(&frame(&[], 0x0800, &packet)).unwrap().fragment, fragment);
+            assert_eq!(
+                Layers::parse(Link::Ethernet, &frame(&[], 0x0800, &packet)).unwrap().fragment,
+                fragment
+            );
         }
         let fragment = ipv6(FRAGMENT, &[TCP, 0, 0, 1, 0, 0, 0, 0]);
-        assert!(Layers::parse(&frame(&[], 0x86dd, &fragment)).unwrap().fragment);
+        assert!(Layers::parse(Link::Ethernet, &frame(&[], 0x86dd, &fragment)).unwrap().fragment);
     }
 
     #[test]
@@ -193,7 +210,7 @@ mod tests {
         options_missing[0] = 0x46;
         let options_missing = frame(&[], 0x0800, &options_missing);
         for bytes in [arp, llc, wrong_version, short_ihl, options_missing, vec![], vec![0; 13]] {
-            assert_eq!(Layers::parse(&bytes), None);
+            assert_eq!(Layers::parse(Link::Ethernet, &bytes), None);
         }
     }
 

@@ -1,5 +1,5 @@
-//! Segmentation and checksum offload for Ethernet frames: what the kernel does in GSO and GRO, done on the
-//! super-frames that a TAP device gives and takes.
+//! Segmentation and checksum offload for Ethernet frames and for IP packets: what the kernel does in GSO and GRO, done on the
+//! super-frames that a TAP or TUN device gives and takes.
 //!
 //! A TAP opened with `IFF_VNET_HDR` hands over TCP and UDP frames of up to 64 KiB with an unfinished checksum,
 //! each behind a [`vnet::VnetHeader`]. [`split::prepare`] turns one into frames fit for the wire, without
@@ -19,6 +19,15 @@ pub mod vnet;
 
 #[cfg(test)]
 mod tests;
+
+/// What a frame begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// The MAC addresses: a TAP's.
+    Ethernet,
+    /// The IP header: a TUN's.
+    Ip,
+}
 
 /// The longest Ethernet, IP and transport header, in octets, that is split or coalesced: room for eight VLAN
 /// tags, a full TCP header and 366 octets of IPv6 extension headers.

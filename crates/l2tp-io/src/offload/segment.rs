@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::HEADER_MAX;
 use super::checksum::Checksum;
 use super::layers::{Family, IPV6_LEN, Layers, TCP, TCP_LEN, tcp_header_len};
+use super::{HEADER_MAX, Link};
 
 /// Flags of a TCP header (its octet 13).
 const FIN: u8 = 0x01;
@@ -42,8 +42,8 @@ pub(super) struct Segment<'a> {
 }
 
 impl<'a> Kind<'a> {
-    pub(super) fn of(frame: &'a [u8]) -> Self {
-        match Layers::parse(frame) {
+    pub(super) fn of(link: Link, frame: &'a [u8]) -> Self {
+        match Layers::parse(link, frame) {
             Some(layers) if layers.fragment => Self::Opaque,
             Some(layers) if layers.protocol != TCP => Self::Unrelated,
             Some(layers) => Segment::parse(frame, layers).map_or(Self::Opaque, Self::Tcp),

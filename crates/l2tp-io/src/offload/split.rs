@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::checksum::Checksum;
 use super::layers::{Family, IPV6_LEN, Layers, TCP, UDP, UDP_LEN, tcp_header_len};
 use super::vnet::VnetHeader;
-use super::{HEADER_MAX, put};
+use super::{HEADER_MAX, Link, put};
 
 const FIN: u16 = 0x01;
 const PSH: u16 = 0x08;
@@ -90,8 +90,8 @@ pub struct Train {
 ///
 /// # Errors
 /// [`Malformed`] if `header` does not fit `frame`, which is then unchanged.
-pub fn prepare(header: &VnetHeader, frame: &mut [u8]) -> Result<Prepared, Malformed> {
-    if let Some(train) = Train::of(header, frame)? {
+pub fn prepare(link: Link, header: &VnetHeader, frame: &mut [u8]) -> Result<Prepared, Malformed> {
+    if let Some(train) = Train::of(link, header, frame)? {
         return Ok(Prepared::Train(train));
     }
     if header.needs_csum() {
@@ -119,7 +119,7 @@ fn wanted(gso_type: u8) -> Option<(Option<Family>, u8)> {
 }
 
 /// The layers of a super-frame, if they are what its vnet header says.
-fn check_layers(header: &VnetHeader, frame: &[u8]) -> Result<Layers, Malformed> {
+fn check_layers(link: Link, header: &VnetHeader, frame: &[u8]) -> Result<Layers, Malformed> {
     let (family, protocol) = wanted(header.gso_type).ok_or(Malformed::GsoType)?;
     if header.gso_size == 0 {
         return Err(Malformed::GsoSize);
@@ -128,7 +128,7 @@ fn check_layers(header: &VnetHeader, frame: &[u8]) -> Result<Layers, Malformed> 
         return Err(Malformed::ChecksumMissing);
     }
     let csum_offset = if protocol == TCP { 16 } else { 6 };
-    Layers::parse(frame)
+    Layers::parse(link, frame)
         .filter(|layers| layers.protocol == protocol && !layers.fragment)
         .filter(|layers| family.is_none_or(|family| family == layers.family))
         .filter(|layers| layers.transport == usize::from(header.csum_start))
@@ -138,11 +138,11 @@ fn check_layers(header: &VnetHeader, frame: &[u8]) -> Result<Layers, Malformed> 
 
 impl Train {
     /// The train that `frame` is, `None` if it fits one segment.
-    fn of(header: &VnetHeader, frame: &[u8]) -> Result<Option<Self>, Malformed> {
+    fn of(link: Link, header: &VnetHeader, frame: &[u8]) -> Result<Option<Self>, Malformed> {
         if header.gso_type == VnetHeader::GSO_NONE {
             return Ok(None);
         }
-        let layers = check_layers(header, frame)?;
+        let layers = check_layers(link, header, frame)?;
         let (before, covered) = frame.split_at_checked(layers.transport).ok_or(Malformed::ChecksumField)?;
         let len = if layers.protocol == TCP { tcp_header_len(covered) } else { Some(UDP_LEN) };
         let (transport, payload) =

@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 
+use super::Link;
 use super::coalesce::coalesce;
 use super::split::{Prepared, prepare};
 use super::vnet::VnetHeader;
@@ -256,8 +257,12 @@ pub(super) fn judge(frame: &[u8], network: usize) -> Vec<u8> {
 
 /// The frames that go on the wire for one frame read from the device.
 pub(super) fn split(header: VnetHeader, frame: &[u8]) -> Vec<Vec<u8>> {
+    split_as(Link::Ethernet, header, frame)
+}
+
+fn split_as(link: Link, header: VnetHeader, frame: &[u8]) -> Vec<Vec<u8>> {
     let mut frame = frame.to_vec();
-    match prepare(&header, &mut frame).unwrap() {
+    match prepare(link, &header, &mut frame).unwrap() {
         Prepared::Single => vec![frame],
         Prepared::Train(train) => (0..train.segments())
             .map(|index| {
@@ -272,8 +277,12 @@ pub(super) fn split(header: VnetHeader, frame: &[u8]) -> Vec<Vec<u8>> {
 
 /// What is written to the device for `frames`.
 pub(super) fn join(frames: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {
+    join_as(Link::Ethernet, frames)
+}
+
+fn join_as(link: Link, frames: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {
     let mut written = vec![];
-    coalesce(frames.iter().map(Vec::as_slice), |slices: &[IoSlice<'_>]| {
+    coalesce(link, frames.iter().map(Vec::as_slice), |slices: &[IoSlice<'_>]| {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         let (header, frame) = VnetHeader::parse(&bytes).unwrap();
         written.push((header, frame.to_vec()));

@@ -55,6 +55,47 @@ fn a_new_device_looks_as_the_kernels() {
     });
 }
 
+/// Flags of a device (include/uapi/linux/if.h).
+const IFF_POINTOPOINT: u32 = 0x10;
+const IFF_NOARP: u32 = 0x80;
+const IFF_MULTICAST: u32 = 0x1000;
+
+#[test]
+fn a_device_for_ppp_looks_as_the_kernels_and_carries_packets() {
+    in_fresh_netns_with_taps(|| {
+        let ppp = Tap::create_ppp("ppp%d").unwrap();
+        let sys =
+            |file: &str| std::fs::read_to_string(format!("/sys/class/net/ppp0/{file}")).unwrap_or_default();
+        assert_eq!((ppp.name(), ppp.link()), ("ppp0", crate::offload::Link::Ip));
+        let created = link(&ppp);
+        assert_eq!((created.up, created.mtu), (false, 1500));
+        // /sys may be of another namespace.
+        if let Ok(flags) = u32::from_str_radix(sys("flags").trim().trim_start_matches("0x"), 16) {
+            let wanted = IFF_POINTOPOINT | IFF_NOARP | IFF_MULTICAST;
+            assert_eq!((flags & wanted, sys("type").trim()), (wanted, "512"));
+        }
+        configure("ppp0", 1, 1400);
+        let receiver = std::net::UdpSocket::bind("10.0.0.1:1701").unwrap();
+        receiver.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        let builder = etherparse::PacketBuilder::ipv4([10, 0, 0, 9], [10, 0, 0, 1], 64).udp(7, 1701);
+        let mut packet = vec![0; VNET_HEADER_BYTES];
+        builder.write(&mut packet, b"by ppp").unwrap();
+        ppp.write(&[IoSlice::new(&packet)]).unwrap();
+        let mut buffer = [0; 100];
+        let (length, from) = receiver.recv_from(&mut buffer).unwrap();
+        assert_eq!((&buffer[..length], from), (&b"by ppp"[..], SocketAddr::from(([10, 0, 0, 9], 7))));
+        receiver.send_to(b"back", from).unwrap();
+        let mut buffer = vec![0; READ_BYTES];
+        let is_udp = |packet: &[u8]| packet.first() == Some(&0x45) && packet.get(9) == Some(&17);
+        let found = (0..20).any(|_| {
+            assert!(wait(&ppp));
+            let length = ppp.read(&mut buffer).unwrap();
+            is_udp(&buffer[VNET_HEADER_BYTES..length])
+        });
+        assert!(found);
+    });
+}
+
 #[test]
 fn the_device_lives_as_long_as_its_owner() {
     in_fresh_netns_with_taps(|| {

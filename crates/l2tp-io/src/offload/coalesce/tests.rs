@@ -40,7 +40,7 @@ fn consecutive_segments_become_one_frame() {
 #[test]
 fn payloads_are_not_copied() {
     let frames = three().map(|packet| packet.frame());
-    coalesce(frames.iter().map(Vec::as_slice), |slices| {
+    coalesce(Link::Ethernet, frames.iter().map(Vec::as_slice), |slices| {
         assert_eq!(slices.len(), 4);
         assert_eq!(slices[0].len(), VnetHeader::LEN + 66);
         for (slice, frame) in slices[1..].iter().zip(&frames) {

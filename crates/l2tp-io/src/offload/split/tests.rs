@@ -6,7 +6,7 @@ const PSH: u8 = 0x08;
 const FIN: u8 = 0x01;
 
 fn train(header: &VnetHeader, frame: &mut [u8]) -> Train {
-    match prepare(header, frame).unwrap() {
+    match prepare(Link::Ethernet, header, frame).unwrap() {
         Prepared::Train(train) => train,
         Prepared::Single => panic!("one segment"),
     }
@@ -14,7 +14,7 @@ fn train(header: &VnetHeader, frame: &mut [u8]) -> Train {
 
 fn refusal(header: &VnetHeader, frame: &[u8]) -> Malformed {
     let mut changed = frame.to_vec();
-    let error = prepare(header, &mut changed).unwrap_err();
+    let error = prepare(Link::Ethernet, header, &mut changed).unwrap_err();
     assert_eq!(changed, frame, "a refused frame is not changed");
     error
 }
@@ -23,7 +23,7 @@ fn refusal(header: &VnetHeader, frame: &[u8]) -> Malformed {
 fn finished_frame_is_left_alone() {
     for bytes in [vec![], vec![1; 5], Packet::tcp(1, 100).frame()] {
         let mut frame = bytes.clone();
-        assert!(matches!(prepare(&VnetHeader::default(), &mut frame), Ok(Prepared::Single)));
+        assert!(matches!(prepare(Link::Ethernet, &VnetHeader::default(), &mut frame), Ok(Prepared::Single)));
         assert_eq!(frame, bytes);
     }
 }
@@ -34,7 +34,7 @@ fn single_frame_gets_its_checksum() {
         let packet = Packet { udp, ..Packet::tcp(1, 101) };
         let (header, mut frame) = packet.super_frame(0);
         let header = VnetHeader { gso_type: VnetHeader::GSO_NONE, ..header };
-        assert!(matches!(prepare(&header, &mut frame), Ok(Prepared::Single)));
+        assert!(matches!(prepare(Link::Ethernet, &header, &mut frame), Ok(Prepared::Single)));
         assert_eq!(frame, packet.frame());
         judge(&frame, 14);
     }
@@ -46,7 +46,7 @@ fn udp_checksum_of_zero_is_sent_as_ones() {
     let sum = naive_sum(&packet.partial()[packet.transport()..]);
     packet.payload[..2].copy_from_slice(&(!sum).to_be_bytes());
     let (header, mut frame) = packet.super_frame(4);
-    prepare(&header, &mut frame).unwrap();
+    prepare(Link::Ethernet, &header, &mut frame).unwrap();
     assert_eq!(frame[40..42], [0xff, 0xff]);
     judge(&frame, 14);
 
@@ -63,7 +63,7 @@ fn frame_of_one_segment_is_single() {
     for len in [0, 1, 1000] {
         let packet = Packet::tcp(1, len);
         let (header, mut frame) = packet.super_frame(1000);
-        assert!(matches!(prepare(&header, &mut frame), Ok(Prepared::Single)));
+        assert!(matches!(prepare(Link::Ethernet, &header, &mut frame), Ok(Prepared::Single)));
         assert_eq!(frame, packet.frame());
     }
 }
@@ -150,7 +150,7 @@ fn checksum_field_beyond_the_frame_is_refused() {
     for (start, offset) in [(len + 1, 0), (len, 0), (len - 1, 0), (0, len - 1), (u16::MAX, u16::MAX)] {
         assert_eq!(refusal(&at(start, offset), &frame), Malformed::ChecksumField);
     }
-    assert!(prepare(&at(0, len - 2), &mut frame).is_ok());
+    assert!(prepare(Link::Ethernet, &at(0, len - 2), &mut frame).is_ok());
 }
 
 #[test]
