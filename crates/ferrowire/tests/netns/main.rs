@@ -22,6 +22,7 @@ mod device;
 mod door;
 mod door_abuse;
 mod ethernet;
+mod exec;
 mod form;
 mod host;
 mod hostile;
