@@ -190,3 +190,26 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Behind the addresses, whether these are still in the frame or were copied with the other headers.
+    #[test]
+    fn a_tag_goes_behind_the_addresses() {
+        let vlan = VlanId::new(5).unwrap();
+        let frame: Vec<u8> = (0..60).collect();
+        for copied in [0, 54] {
+            let mut headers = vec![99; 7];
+            headers.extend_from_slice(&frame[..copied]);
+            let taken = tag(&mut headers, 7, vlan, &frame);
+            let whole = [&headers[7..], &frame[copied.max(taken)..]].concat();
+            assert_eq!(whole, [&frame[..12], &[0x81, 0, 0, 5], &frame[12..]].concat());
+            assert_eq!((headers[..7].to_vec(), copied + taken), (vec![99; 7], copied.max(12)));
+        }
+        let mut headers = Vec::new();
+        assert_eq!(tag(&mut headers, 0, vlan, &frame[..5]), 5);
+        assert_eq!(headers.len(), 5 + TAG_LEN);
+    }
+}

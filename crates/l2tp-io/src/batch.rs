@@ -216,6 +216,22 @@ mod tests {
         assert_eq!(received(&bytes, 0).segments().count(), 7);
     }
 
+    /// A slot that is not to be used has no place among the datagrams.
+    #[test]
+    fn the_bytes_of_a_datagram_can_be_changed_by_its_place() {
+        let mut batch = RecvBatch::new(3, 8);
+        batch.filled = 3;
+        for (slot, payload) in batch.slots.iter_mut().zip([Some((2, 3)), None, Some((0, 8))]) {
+            slot.payload = payload;
+        }
+        for (index, mark) in [(0, 1), (1, 2), (2, 3)] {
+            batch.payload_mut(index).fill(mark);
+        }
+        let seen: Vec<_> = batch.iter().map(|received| received.bytes.to_vec()).collect();
+        assert_eq!(seen, [vec![1; 3], vec![2; 8]]);
+        assert_eq!(&*batch.buffers, [&[0, 0, 1, 1, 1, 0, 0, 0][..], &[0; 8], &[2; 8]].concat());
+    }
+
     #[test]
     fn a_train_has_two_segments_or_more() {
         let parts = [IoSlice::new(&[0; 10]), IoSlice::new(&[0; 5])];
