@@ -124,6 +124,11 @@ fn server() {
 }
 
 #[test]
+fn commands() {
+    replay("commands");
+}
+
+#[test]
 fn split() {
     replay("split");
 }
@@ -137,7 +142,7 @@ fn coalesce() {
 #[test]
 fn every_target_is_replayed() {
     let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["wire", "netlink", "engine", "server", "split", "coalesce"]);
+    assert_eq!(names, ["wire", "netlink", "engine", "server", "commands", "split", "coalesce"]);
     let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for folder in std::fs::read_dir(corpus).unwrap() {
         let folder = folder.unwrap().file_name().into_string().unwrap();

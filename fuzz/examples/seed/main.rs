@@ -66,6 +66,7 @@ fn main() {
     packets::engine();
     requests::netlink();
     requests::server();
+    requests::commands();
     frames::split();
     frames::coalesce();
 }

@@ -18,6 +18,24 @@ use crate::{Corpus, json, unhex};
 /// Answers of each kind that are kept.
 const PER_COMMAND: usize = 24;
 
+/// Commands of random bytes: every kind meets every other.
+pub(crate) fn commands() {
+    let mut corpus = Corpus::new("commands");
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for number in 0..24 {
+        let bytes: Vec<u8> = std::iter::repeat_with(|| {
+            // xorshift64: the same everywhere.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random.to_be_bytes()[0]
+        })
+        .take(1200)
+        .collect();
+        corpus.add(&format!("random-{number}"), &bytes);
+    }
+}
+
 /// Requests and answers as they were recorded.
 pub(crate) fn netlink() {
     let mut corpus = Corpus::new("netlink");
