@@ -41,8 +41,8 @@ struct Lab {
 #[derive(Default)]
 struct Answers(Vec<Vec<u8>>);
 
-impl ReplySink for Answers {
-    fn reply(&mut self, datagram: &[u8]) {
+impl<D> ReplySink<D> for Answers {
+    fn reply(&mut self, datagram: &[u8], _: Option<D>) {
         self.0.push(datagram.to_vec());
     }
 

@@ -47,7 +47,11 @@ fn run(name: &str, words: &str) {
     let program = Program::compile(name);
     let output = exec(&host(), &["--private"], &format!("{} {words}", program.path.display()));
     let told = text(&output.stdout);
-    assert!(output.status.success() && told.contains("all as it should be"), "{told}{}", text(&output.stderr));
+    assert!(
+        output.status.success() && told.contains("all as it should be"),
+        "{told}{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
