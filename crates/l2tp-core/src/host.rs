@@ -6,7 +6,7 @@ use l2tp_abi::errno::Errno;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
 
 use crate::config::{TunnelConfig, VlanId};
-use crate::{SessionKey, TunnelKey};
+use crate::{Engine, SessionKey, TunnelKey};
 
 /// Opens and closes what tunnels and sessions stand on.
 ///
@@ -61,19 +61,21 @@ pub trait Host {
     /// Removes the device of a session that is gone; may finish later.
     fn destroy_device(&mut self, key: SessionKey, device: Self::Device);
 
-    /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or by the
-    /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it.
+    /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or else by the
+    /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it. The `engine` is the one
+    /// that this host serves.
     ///
     /// # Errors
     /// Those of the system call; `EBADF` where the request names no socket that `caller` may use; `EMFILE`, `ENFILE` when there
     /// are too many. `EOPNOTSUPP` from a host without such sockets, as this default is.
     fn socket_call(
         &mut self,
+        engine: &mut Engine<Self::Socket, Self::Device>,
         caller: &Caller,
         request: &SocketRequest<'_>,
         descriptor: Option<Self::Descriptor>,
     ) -> Result<(SocketAnswer, Option<Self::Descriptor>), Errno> {
-        let _ = (caller, request, descriptor);
+        let _ = (engine, caller, request, descriptor);
         Err(Errno::EOPNOTSUPP)
     }
 }
@@ -87,6 +89,8 @@ pub struct Caller {
     pub user: u32,
     /// Whether it may administer the network namespace.
     pub privileged: bool,
+    /// The port id by which it is known: that of the process, where a launcher asks for one.
+    pub port: u32,
 }
 
 /// What data packets of a session over UDP look like.

@@ -21,7 +21,7 @@ use crate::l2tpip::Pairs;
 use crate::managed::socket::ManagedSocket;
 use crate::names::Numbers;
 use crate::reaper::Reaper;
-use crate::shared::{Shared, Source, Watch, lock};
+use crate::shared::{NetEngine, Shared, Source, Watch, lock};
 use crate::socket::TunnelSocket;
 
 /// The name of a new device awaits the end of so many old ones: they go together, within some 20 ms.
@@ -261,6 +261,7 @@ impl Host for SystemHost {
 
     fn socket_call(
         &mut self,
+        _: &mut NetEngine,
         caller: &Caller,
         request: &SocketRequest<'_>,
         descriptor: Option<OwnedFd>,

@@ -118,10 +118,10 @@ impl SystemHost {
             return self.open_l2tpip(caller, domain);
         }
         let mut sockets = lock(&self.shared.l2tpip);
-        let number = match (descriptor, request.socket) {
-            (Some(descriptor), _) => cookie(descriptor).map_err(|error| errno(&error))?,
-            (None, Some(number)) if sockets.table.may_name(number, caller) => number,
-            (None, _) => return Err(Errno::EBADF),
+        let number = match (request.socket, descriptor) {
+            (Some(number), _) if sockets.table.may_name(number, caller) => number,
+            (None, Some(descriptor)) => cookie(descriptor).map_err(|error| errno(&error))?,
+            _ => return Err(Errno::EBADF),
         };
         Ok((sockets.call(number, request.call)?, None))
     }
@@ -176,7 +176,9 @@ impl SystemHost {
 impl L2tpip {
     fn call(&mut self, number: u64, call: SocketCall<'_>) -> Result<SocketAnswer, Errno> {
         match call {
-            SocketCall::Open(_) => return Err(Errno::EINVAL),
+            SocketCall::Open(_) | SocketCall::OpenPpp => return Err(Errno::EINVAL),
+            // Of no use to a control protocol.
+            SocketCall::Ioctl { .. } | SocketCall::PppStats(_) => return Err(Errno::ENOTTY),
             SocketCall::Bind(address) => self.table.bind(number, address, &Here)?,
             SocketCall::Connect(address) => self.table.connect(number, address, &Here)?,
             SocketCall::Name => return Ok(SocketAnswer::Address(self.table.get(number)?.name())),

@@ -56,7 +56,7 @@ impl Client {
 
     /// Who asks, for calls on sockets.
     pub(super) const fn caller(&self) -> Caller {
-        Caller { connection: self.connection, user: self.user, privileged: self.privileged }
+        Caller { connection: self.connection, user: self.user, privileged: self.privileged, port: self.port }
     }
 
     /// `nl_pid` of the socket.

@@ -46,7 +46,8 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
 
     fn call_socket(&mut self, cmd: u8, header: &Header, request: &SocketRequest<'_>) -> Result<(), Errno> {
         let descriptor = self.descriptor.take();
-        let (answer, descriptor) = self.host.socket_call(&self.client.caller(), request, descriptor)?;
+        let (answer, descriptor) =
+            self.host.socket_call(self.engine, &self.client.caller(), request, descriptor)?;
         if answer != SocketAnswer::Done {
             let mut out = Vec::new();
             answer.emit(&mut out, self.answer_header(header, 0), cmd);

@@ -51,11 +51,13 @@ fn the_controller_knows_it() {
     assert_eq!(family.groups, [("deaths".to_owned(), DEATHS_GROUP_ID)]);
     let ops: Vec<_> = family.ops.iter().map(|op| (op.cmd, op.flags)).collect();
     let administration = [(1, 0x1c), (2, 0x1c), (3, 0x1c), (4, 0x1a), (5, 0x1a), (6, 0x1a)];
-    let (administrator_does, anybody_does) = ops.split_at(6);
+    let (administrator_does, sockets) = ops.split_at(6);
     assert_eq!(administrator_does, administration);
-    assert!(anybody_does.iter().zip(7..).all(|(op, cmd)| *op == (cmd, 0x0a)) && anybody_does.len() == 8);
-    // The commands, and the ten attributes that requests may carry.
-    assert_eq!(lab.ask(&ctrl::dump_policy("ferrowire", 6)).messages.len(), 14 + 10);
+    // Sockets are for anybody, but for /dev/ppp.
+    let wanted: Vec<_> = (7..=17).map(|cmd| (cmd, if cmd == 15 { 0x1a } else { 0x0a })).collect();
+    assert_eq!(sockets, wanted);
+    // The commands, and the eleven attributes that requests may carry.
+    assert_eq!(lab.ask(&ctrl::dump_policy("ferrowire", 6)).messages.len(), 17 + 11);
 }
 
 #[test]

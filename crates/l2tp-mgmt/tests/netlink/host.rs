@@ -3,7 +3,7 @@
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
 use l2tp_core::host::{Caller, DeviceRequest};
-use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
+use l2tp_core::{Encap, Endpoints, Engine, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -134,6 +134,7 @@ impl Host for LoopbackHost {
     /// Has one socket, number 5, which descriptor 55 stands for.
     fn socket_call(
         &mut self,
+        _: &mut Engine<Endpoints, String>,
         caller: &Caller,
         request: &SocketRequest<'_>,
         descriptor: Option<u64>,

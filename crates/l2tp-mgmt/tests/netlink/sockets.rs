@@ -23,7 +23,7 @@ fn anybody_may_open_one_and_gets_a_descriptor() {
     let answer = call(&mut lab, None, SocketCall::Open(2));
     assert_eq!((answer.errno, parsed(&answer)), (None, Some(SocketAnswer::Opened(5))));
     assert_eq!(lab.inbox.descriptors, [55]);
-    let caller = Caller { connection: PORT, user: 1000, privileged: false };
+    let caller = Caller { connection: PORT, user: 1000, privileged: false, port: PORT };
     assert_eq!(lab.host.socket_callers, [caller]);
     assert_eq!(call(&mut lab, None, SocketCall::Open(24)).errno, Some(Errno::EAFNOSUPPORT));
     assert_eq!(lab.inbox.descriptors, [55]);

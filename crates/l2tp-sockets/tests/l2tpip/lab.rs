@@ -46,7 +46,7 @@ impl Network for Host {
 pub(crate) const ONE: u64 = 1;
 
 pub(crate) fn caller(connection: u32) -> Caller {
-    Caller { connection, user: connection, privileged: false }
+    Caller { connection, user: connection, privileged: false, port: connection }
 }
 
 /// A namespace with sockets 1, 2, … of these families.

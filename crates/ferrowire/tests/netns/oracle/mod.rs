@@ -12,6 +12,7 @@ use player::Player;
 
 /// Cases that are answered otherwise on purpose: the case, the answer here, why. `docs/differences.md` tells it to users.
 const DIFFERENCES: &[(&str, &str, &str)] = &[
+    ("session-create.vlan-id", "OK", "a VLAN pseudowire as one device"),
     ("session-create.duplicate", "EEXIST", "one tunnel has no two sessions with one id; 6.1 agrees"),
     ("session-delete.wrong-tunnel", "ENODEV", "a session is in its own tunnel only; 6.1 agrees"),
     ("session-modify.wrong-tunnel", "ENODEV", "a session is in its own tunnel only; 6.1 agrees"),

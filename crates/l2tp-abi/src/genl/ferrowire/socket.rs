@@ -8,15 +8,21 @@
 //! | [`FERROWIRE_CMD_SOCKET_SET`] | LEVEL, OPTION, BYTES | |
 //! | [`FERROWIRE_CMD_SOCKET_GET`] | LEVEL, OPTION | BYTES |
 //! | [`FERROWIRE_CMD_SOCKET_SEND`] | ADDRESS where one is given, BYTES | |
+//! | [`FERROWIRE_CMD_SOCKET_IOCTL`] | OPTION, BYTES | BYTES |
+//! | [`FERROWIRE_CMD_PPP_OPEN`] | | SOCKET, and beside it the descriptor that stands for the open file |
+//! | [`FERROWIRE_CMD_PPP_STATS`] | NAME of a device | BYTES: `struct ppp_stats` |
 //!
-//! A request but for the first names its socket: by the descriptor beside it, or by the number SOCKET that came with the
-//! descriptor (its `SO_COOKIE`), which only the connection that opened it and callers with privilege may use. The socket
+//! A request but for those that open names its socket: by the number SOCKET that came with the descriptor (its `SO_COOKIE`),
+//! which only the connection that opened it and callers with privilege may use, or else by the descriptor beside it. Beside a
+//! request that names its socket by number comes what the call is about: to connect a PPPoL2TP socket, what the program has
+//! open at the number in the address; to ask one for its channel, the descriptor that stands for it, whose unread frames go to
+//! the channel. The socket
 //! lives until every copy of the descriptor is closed. What is read from it and written to it: [`crate::envelope`].
 //!
-//! None of them asks for privilege, as the kernel asks for none. Errors are those of the system call. Addresses are those of
+//! None of them asks for privilege, as the kernel asks for none, but [`FERROWIRE_CMD_PPP_OPEN`]. Errors are those of the system call. Addresses are those of
 //! [`crate::sockaddr`].
 
-use super::{FERROWIRE_ATTR_MAX, genl};
+use super::{FERROWIRE_ATTR_MAX, FERROWIRE_ATTR_NAME, genl};
 use crate::Errno;
 use crate::genl::GenlHeader;
 use crate::nl::{AttributeTable, Attributes, Header, Message, NLM_F_ACK, NLM_F_REQUEST};
@@ -38,10 +44,16 @@ pub const FERROWIRE_CMD_SOCKET_SET: u8 = 12;
 pub const FERROWIRE_CMD_SOCKET_GET: u8 = 13;
 /// Command: `sendto`, of a control message without the four zero bytes that precede it over IP.
 pub const FERROWIRE_CMD_SOCKET_SEND: u8 = 14;
+/// Command: `open("/dev/ppp")`; its file takes [`FERROWIRE_CMD_SOCKET_IOCTL`].
+pub const FERROWIRE_CMD_PPP_OPEN: u8 = 15;
+/// Command: `ioctl`, the request in OPTION, and in BYTES what its argument points at, if it is read.
+pub const FERROWIRE_CMD_SOCKET_IOCTL: u8 = 16;
+/// Command: `ioctl(SIOCGPPPSTATS)` on a device.
+pub const FERROWIRE_CMD_PPP_STATS: u8 = 17;
 
 /// Attribute: u64, the number of a socket.
 pub const FERROWIRE_ATTR_SOCKET: u16 = 8;
-/// Attribute: u16, the address family of a new socket: 2 or 10.
+/// Attribute: u16, the address family of a new socket: 2 or 10 for L2TPIP, 24 for PPPoL2TP.
 pub const FERROWIRE_ATTR_DOMAIN: u16 = 9;
 /// Attribute: a socket address, at most [`ADDRESS_MAX`] bytes.
 pub const FERROWIRE_ATTR_ADDRESS: u16 = 10;
@@ -49,7 +61,7 @@ pub const FERROWIRE_ATTR_ADDRESS: u16 = 10;
 pub const FERROWIRE_ATTR_LEVEL: u16 = 11;
 /// Attribute: u32, the number of an option.
 pub const FERROWIRE_ATTR_OPTION: u16 = 12;
-/// Attribute: the value of an option, or a message.
+/// Attribute: the value of an option, the argument of an `ioctl`, or a message.
 pub const FERROWIRE_ATTR_BYTES: u16 = 13;
 
 /// Bytes of the longest address that a system call takes (`struct sockaddr_storage`).
@@ -102,6 +114,17 @@ pub enum SocketCall<'a> {
         /// The message.
         message: &'a [u8],
     },
+    /// [`FERROWIRE_CMD_PPP_OPEN`].
+    OpenPpp,
+    /// [`FERROWIRE_CMD_SOCKET_IOCTL`].
+    Ioctl {
+        /// The request.
+        request: u32,
+        /// What its argument points at; empty for a request that only writes there.
+        argument: &'a [u8],
+    },
+    /// [`FERROWIRE_CMD_PPP_STATS`] of the device with this name.
+    PppStats(&'a [u8]),
 }
 
 impl SocketCall<'_> {
@@ -115,6 +138,9 @@ impl SocketCall<'_> {
             Self::Set { .. } => FERROWIRE_CMD_SOCKET_SET,
             Self::Get { .. } => FERROWIRE_CMD_SOCKET_GET,
             Self::Send { .. } => FERROWIRE_CMD_SOCKET_SEND,
+            Self::OpenPpp => FERROWIRE_CMD_PPP_OPEN,
+            Self::Ioctl { .. } => FERROWIRE_CMD_SOCKET_IOCTL,
+            Self::PppStats(_) => FERROWIRE_CMD_PPP_STATS,
         }
     }
 }
@@ -151,6 +177,14 @@ impl<'a> SocketRequest<'a> {
                 to: attributes.bytes(FERROWIRE_ATTR_ADDRESS),
                 message: bytes(FERROWIRE_ATTR_BYTES)?,
             },
+            FERROWIRE_CMD_PPP_OPEN => SocketCall::OpenPpp,
+            FERROWIRE_CMD_SOCKET_IOCTL => SocketCall::Ioctl {
+                request: number(FERROWIRE_ATTR_OPTION)?,
+                argument: bytes(FERROWIRE_ATTR_BYTES)?,
+            },
+            FERROWIRE_CMD_PPP_STATS => {
+                SocketCall::PppStats(attributes.get(FERROWIRE_ATTR_NAME).ok_or(Errno::EINVAL)?.c_str())
+            }
             _ => return Err(Errno::EOPNOTSUPP),
         };
         Ok(Self { socket: attributes.u64(FERROWIRE_ATTR_SOCKET), call })
@@ -170,7 +204,11 @@ impl<'a> SocketRequest<'a> {
             SocketCall::Bind(address) | SocketCall::Connect(address) => {
                 message.bytes(FERROWIRE_ATTR_ADDRESS, address);
             }
-            SocketCall::Name | SocketCall::Peer => {}
+            SocketCall::Name | SocketCall::Peer | SocketCall::OpenPpp => {}
+            SocketCall::Ioctl { request, argument } => {
+                message.u32(FERROWIRE_ATTR_OPTION, request).bytes(FERROWIRE_ATTR_BYTES, argument);
+            }
+            SocketCall::PppStats(name) => _ = message.bytes(FERROWIRE_ATTR_NAME, &[name, &[0]].concat()),
             SocketCall::Set { level, option, value } => {
                 message.u32(FERROWIRE_ATTR_LEVEL, level).u32(FERROWIRE_ATTR_OPTION, option);
                 message.bytes(FERROWIRE_ATTR_BYTES, value);
@@ -247,6 +285,9 @@ mod tests {
             SocketCall::Get { level: 1, option: 3 },
             SocketCall::Send { to: None, message: b"" },
             SocketCall::Send { to: Some(b"address"), message: &[7; MESSAGE_MAX as usize] },
+            SocketCall::OpenPpp,
+            SocketCall::Ioctl { request: 0x8004_7437, argument: &[0; 4] },
+            SocketCall::PppStats(b"ppp0"),
         ] {
             for socket in [None, Some(u64::MAX)] {
                 let request = SocketRequest { socket, call };
@@ -263,10 +304,10 @@ mod tests {
     fn what_a_call_needs_must_be_there() {
         let bare = genl_request();
         let table = POLICY.validate(&bare, GENL_HDRLEN, Strictness::Strict, &mut ExtAck::default()).unwrap();
-        for cmd in [7, 8, 9, 12, 13, 14] {
+        for cmd in [7, 8, 9, 12, 13, 14, 16, 17] {
             assert_eq!(SocketRequest::parse(cmd, &table), Err(Errno::EINVAL), "command {cmd}");
         }
-        assert_eq!(SocketRequest::parse(15, &table), Err(Errno::EOPNOTSUPP));
+        assert_eq!(SocketRequest::parse(18, &table), Err(Errno::EOPNOTSUPP));
     }
 
     fn genl_request() -> Vec<u8> {
