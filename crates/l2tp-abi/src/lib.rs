@@ -15,6 +15,7 @@ pub mod envelope;
 pub mod errno;
 pub mod genl;
 pub mod nl;
+pub mod ppp;
 pub mod sockaddr;
 pub mod sockopt;
 

@@ -61,6 +61,11 @@ pub trait Host {
     /// Removes the device of a session that is gone; may finish later.
     fn destroy_device(&mut self, key: SessionKey, device: Self::Device);
 
+    /// A session is gone, by a command or by itself: whatever else knew it by its key lets go.
+    fn session_ended(&mut self, _key: SessionKey) {}
+
+    /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or by the
+    /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it.
     /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or else by the
     /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it. The `engine` is the one
     /// that this host serves.

@@ -4,9 +4,13 @@
 //! | room | what |
 //! |---|---|
 //! | [`l2tpip`] | `socket(AF_INET or AF_INET6, SOCK_DGRAM, IPPROTO_L2TP)` |
+//! | [`pppol2tp`] | `socket(AF_PPPOX, …, PX_PROTO_OL2TP)` |
+//! | [`ppp`] | `/dev/ppp`: channels, units, and frames between them |
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 pub mod l2tpip;
+pub mod ppp;
+pub mod pppol2tp;

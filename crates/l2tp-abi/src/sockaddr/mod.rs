@@ -1,10 +1,13 @@
 //! Addresses of the subsystem's own sockets, as programs pass them to `bind`, `connect` and `sendto`.
 //!
-//! Integers are in the byte order of the machine unless told otherwise. Source: `include/uapi/linux/l2tp.h`.
+//! Integers are in the byte order of the machine unless told otherwise. Source: `include/uapi/linux/l2tp.h`,
+//! `if_pppox.h`, `if_pppol2tp.h`.
 
 mod l2tpip;
+mod pppol2tp;
 
 pub use l2tpip::{SockaddrL2tpip, SockaddrL2tpip6};
+pub use pppol2tp::{AF_PPPOX, PX_PROTO_OL2TP, Pppol2tpForm, SockaddrPppol2tp};
 
 /// `AF_UNSPEC`: no address; `connect` to it disconnects.
 pub const AF_UNSPEC: u16 = 0;

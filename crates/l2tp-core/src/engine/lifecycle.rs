@@ -64,6 +64,20 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         Ok(())
     }
 
+    /// Gives a tunnel without a peer's id (0) one; any other keeps its own. Its packets carry it from now on.
+    pub fn adopt_peer_tunnel_id(&mut self, key: TunnelKey, peer_tunnel_id: u32) {
+        let Some(tunnel) = self.tunnels.get_mut(key.0).filter(|tunnel| tunnel.config.peer_tunnel_id == 0)
+        else {
+            return;
+        };
+        tunnel.config.peer_tunnel_id = peer_tunnel_id;
+        for session in tunnel.sessions.values() {
+            if let Some(session) = self.sessions.get_mut(session.0) {
+                session.peer_tunnel_id = peer_tunnel_id;
+            }
+        }
+    }
+
     /// Removes everything: the namespace goes, or the daemon stops.
     pub fn clear<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H) {
         while let Some((_, key)) = self.tunnel_ids.first_key_value() {
@@ -191,6 +205,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
             host.destroy_device(key, device);
         }
         tracepoint!(free_session(&session));
+        host.session_ended(key);
         Some(session)
     }
 

@@ -171,6 +171,14 @@ impl<S: Clone, D> Engine<S, D> {
         Some(Arrival { now, packet, cookie: header.cookie, ns: header.ns, payload })
     }
 
+    /// Counts a frame that was delivered and that its reader had no room for.
+    pub fn count_overrun(&mut self, key: SessionKey) {
+        if let Some(session) = self.sessions.get_mut(key.0) {
+            session.stats.rx_errors += 1;
+        }
+        self.counters.drops.count(DropReason::NoReader);
+    }
+
     fn dropped(&mut self, reason: DropReason) -> Verdict {
         self.counters.drops.count(reason);
         Verdict::Dropped(reason)
