@@ -64,8 +64,6 @@ pub trait Host {
     /// A session is gone, by a command or by itself: whatever else knew it by its key lets go.
     fn session_ended(&mut self, _key: SessionKey) {}
 
-    /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or by the
-    /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it.
     /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or else by the
     /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it. The `engine` is the one
     /// that this host serves.
