@@ -64,6 +64,11 @@ pub trait Host {
     /// A session is gone, by a command or by itself: whatever else knew it by its key lets go.
     fn session_ended(&mut self, _key: SessionKey) {}
 
+    /// Who holds a PPP session: its PPPoL2TP socket. `None` while there is none.
+    fn ppp_holder(&self, _key: SessionKey) -> Option<PppHolder> {
+        None
+    }
+
     /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or else by the
     /// `descriptor` that came with it. A new socket is answered with the descriptor that stands for it. The `engine` is the one
     /// that this host serves.
@@ -81,6 +86,15 @@ pub trait Host {
         let _ = (engine, caller, request, descriptor);
         Err(Errno::EOPNOTSUPP)
     }
+}
+
+/// The socket that holds a PPP session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PppHolder {
+    /// Its program has asked for the channel.
+    pub bound: bool,
+    /// The name of the unit's device at creation, while the channel has joined one.
+    pub interface: Option<alloc::string::String>,
 }
 
 /// Who asks.

@@ -3,20 +3,23 @@
 
 mod trains;
 
+use l2tp_abi::ppp::{PPP_IP, PPP_IPV6};
 use l2tp_core::tx::{HEADER_MAX, Sent};
 use l2tp_core::{SessionKey, Transmit};
 use l2tp_io::offload::Link;
 use l2tp_io::offload::split::{Prepared, Train, prepare};
 use l2tp_io::offload::vnet::VnetHeader;
 use l2tp_io::tap::READ_BYTES;
+use l2tp_sockets::ppp::{self, UnitKey};
 use l2tp_wire::vlan::{TAG_AT, TAG_LEN, VlanId};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::device::Device;
-use crate::shared::{Shared, add};
+use crate::shared::{Shared, add, lock};
 use crate::socket::TunnelSocket;
+use crate::worker::now;
 
 /// Frames read from a device before they are sent.
 const FRAMES: usize = 16;
@@ -37,6 +40,9 @@ struct Slot {
     /// Where the frame lies in the buffer.
     frame: Range<usize>,
     prepared: Option<Prepared>,
+    /// Of a packet on its way into PPP: the protocol, and the session that takes it, if one does.
+    protocol: Option<u16>,
+    session: Option<SessionKey>,
 }
 
 /// What becomes one datagram: a header of ours, and a piece of a frame.
@@ -55,7 +61,13 @@ impl Segment {
 
 impl Egress {
     pub(crate) fn new() -> Self {
-        let slot = || Slot { buffer: vec![0; READ_BYTES].into_boxed_slice(), frame: 0..0, prepared: None };
+        let slot = || Slot {
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            frame: 0..0,
+            prepared: None,
+            protocol: None,
+            session: None,
+        };
         let frames = (0..FRAMES).map(|_| slot()).collect();
         Self {
             frames,
@@ -68,13 +80,57 @@ impl Egress {
     pub(crate) fn handle_device(&mut self, shared: &Shared, device: &Device, session: SessionKey) {
         for _ in 0..ROUNDS {
             let (filled, error) = self.read(shared, device);
-            self.handle_frames(shared, device, session, filled);
+            self.handle_frames(shared, session, 0..filled, device.vlan);
             if let Some(error) = error {
                 if error.kind() != io::ErrorKind::WouldBlock {
                     shared.lose_device(device, session);
                 }
                 break;
             }
+        }
+    }
+
+    /// Sends what waits on the device of a PPP unit.
+    pub(crate) fn handle_unit(&mut self, shared: &Shared, device: &Device, unit: UnitKey) {
+        for _ in 0..ROUNDS {
+            let (filled, error) = self.read(shared, device);
+            self.route(shared, unit, filled);
+            let mut first = 0;
+            while let Some(slot) = self.frames.get(first..filled).and_then(<[Slot]>::first) {
+                let session = slot.session;
+                let run = self.frames.get(first..filled).unwrap_or_default();
+                let count = run.iter().take_while(|slot| slot.session == session).count();
+                if let Some(session) = session {
+                    self.handle_frames(shared, session, first..first + count, None);
+                }
+                first += count;
+            }
+            if let Some(error) = error {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    shared.lose_unit(device, unit);
+                }
+                break;
+            }
+        }
+    }
+
+    /// Finds the session of each packet, and its protocol field.
+    fn route(&mut self, shared: &Shared, unit: UnitKey, filled: usize) {
+        let now = now();
+        let mut state = lock(&shared.ppp);
+        for slot in self.frames.iter_mut().take(filled) {
+            let packet = slot.buffer.get(slot.frame.clone()).unwrap_or_default();
+            let protocol = match packet.first().map(|first| first >> 4) {
+                Some(4) => PPP_IP,
+                Some(6) => PPP_IPV6,
+                _ => continue,
+            };
+            match state.ppp.transmit(unit, protocol, packet, now) {
+                ppp::Sent::Session(session) => slot.session = Some(session),
+                ppp::Sent::ToUnit(unit) => state.pump_unit(unit, &shared.losses),
+                ppp::Sent::Dropped => {}
+            }
+            slot.protocol = Some(protocol);
         }
     }
 
@@ -91,18 +147,25 @@ impl Egress {
     }
 
     /// Numbers the frames under one lock, and sends them.
-    fn handle_frames(&mut self, shared: &Shared, device: &Device, session: SessionKey, filled: usize) {
-        let count = self.frames.iter().take(filled).map(Slot::segments).sum();
+    fn handle_frames(
+        &mut self,
+        shared: &Shared,
+        session: SessionKey,
+        slots: Range<usize>,
+        vlan: Option<VlanId>,
+    ) {
+        let frames = self.frames.get(slots.clone()).unwrap_or_default();
+        let count = frames.iter().map(Slot::segments).sum();
         if count == 0 {
             return;
         }
         let Some(transmit) = shared.engine().handle_tx(session, count) else { return };
         let mut sent = Sent::default();
         let mut number = 0;
-        for slot in 0..filled {
+        for slot in slots {
             let segments = self.frames.get(slot).map_or(0, Slot::segments);
             for index in 0..segments {
-                self.push(&transmit, number, slot, index, device.vlan);
+                self.push(&transmit, number, slot, index, vlan);
                 number += 1;
                 if self.segments.len() == trains::SEGMENTS {
                     self.send(shared, &transmit.socket, &mut sent);
@@ -127,6 +190,9 @@ impl Egress {
         let len = transmit.emit_header(number, &mut l2tp);
         let start = self.headers.len();
         self.headers.extend_from_slice(l2tp.get(..len).unwrap_or_default());
+        if let Some(protocol) = frame.protocol {
+            self.headers.extend_from_slice(&protocol.to_be_bytes());
+        }
         let inner = self.headers.len();
         let mut payload = match &frame.prepared {
             Some(Prepared::Train(train)) => emit_inner(&mut self.headers, train, frame.bytes(), index),
@@ -169,7 +235,7 @@ fn tag(headers: &mut Vec<u8>, inner: usize, vlan: VlanId, frame: &[u8]) -> usize
 impl Slot {
     /// Looks at the virtio header of what was read, and completes the frame's checksum. `None` for what is no frame.
     fn prepare(&mut self, link: Link, len: usize) -> Option<()> {
-        self.prepared = None;
+        (self.prepared, self.protocol, self.session) = (None, None, None);
         self.frame = VnetHeader::LEN..len.max(VnetHeader::LEN);
         let (header, _) = VnetHeader::parse(self.buffer.get(..len)?)?;
         let frame = self.buffer.get_mut(self.frame.clone())?;

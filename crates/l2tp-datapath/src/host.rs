@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use l2tp_abi::errno::Errno;
-use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
-use l2tp_core::host::{Caller, DataPattern, DeviceRequest};
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
+use l2tp_abi::sockaddr::AF_PPPOX;
+use l2tp_core::host::{Caller, DataPattern, DeviceRequest, PppHolder};
 use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
 use l2tp_io::last_close::LastClose;
 use l2tp_io::rawip::{Family, RawRoute, RawSocket, probe};
@@ -39,6 +40,8 @@ pub struct SystemHost {
     raw: [Option<RawShare>; 2],
     closes: LastClose,
     pub(crate) pairs: Pairs,
+    /// PPP sessions that have ended, of which [`Self::settle_ppp`] is to tell.
+    pub(crate) ended: Vec<SessionKey>,
 }
 
 /// The raw socket of a family, open while a tunnel or an L2TPIP socket needs it.
@@ -52,7 +55,7 @@ impl SystemHost {
     pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let (reaper, closes, pairs) = (Reaper::start()?, LastClose::open()?, Pairs::new()?);
         let (numbers, sockets, raw) = (Numbers::default(), HashMap::new(), [None, None]);
-        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs })
+        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs, ended: Vec::new() })
     }
 
     /// Waits until every device of a deleted session is gone.
@@ -156,6 +159,25 @@ impl SystemHost {
             result => result,
         }
     }
+
+    /// Makes the device of a PPP unit. As above, its name may be on its way out.
+    pub(crate) fn create_tun(&self, name: &str) -> io::Result<Tap> {
+        match Tap::create_ppp(name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.reaper.pending() > 0 => {
+                self.reaper.settle();
+                Tap::create_ppp(name)
+            }
+            result => result,
+        }
+    }
+
+    /// Takes a device from the workers, and removes it soon.
+    pub(crate) fn remove_device(&self, device: Arc<Device>) {
+        if let Some(watch) = device.watch.get() {
+            self.shared.forget(&device.tap, *watch);
+        }
+        self.reaper.take(device);
+    }
 }
 
 impl Host for SystemHost {
@@ -252,21 +274,37 @@ impl Host for SystemHost {
     }
 
     fn destroy_device(&mut self, _: SessionKey, device: Self::Device) {
-        if let Some(watch) = device.watch.get() {
-            self.shared.forget(&device.tap, *watch);
-        }
         self.numbers.give_back(device.name());
-        self.reaper.take(device);
+        self.remove_device(device);
+    }
+
+    fn session_ended(&mut self, key: SessionKey) {
+        self.ended.push(key);
+    }
+
+    fn ppp_holder(&self, key: SessionKey) -> Option<PppHolder> {
+        self.ppp_holder_of(key)
     }
 
     fn socket_call(
         &mut self,
-        _: &mut NetEngine,
+        engine: &mut NetEngine,
         caller: &Caller,
         request: &SocketRequest<'_>,
         descriptor: Option<OwnedFd>,
     ) -> Result<(SocketAnswer, Option<OwnedFd>), Errno> {
-        self.call_l2tpip(caller, request, descriptor.as_ref())
+        match request.call {
+            SocketCall::Open(AF_PPPOX) => return self.open_pppol2tp(caller),
+            SocketCall::OpenPpp => return self.open_dev_ppp(caller),
+            SocketCall::PppStats(name) => return self.ppp_stats(name),
+            _ => {}
+        }
+        match self.find_ppp(request.socket, descriptor.as_ref()) {
+            Some(number) => {
+                self.call_ppp(engine, caller, (number, request.socket.is_some()), request.call, descriptor)
+            }
+            None => self.call_l2tpip(caller, request, descriptor.as_ref()),
+        }
     }
 }
 

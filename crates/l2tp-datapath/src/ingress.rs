@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use l2tp_core::{Deliver, Frame, Instant, SessionKey, TunnelKey, Verdict};
 use l2tp_io::batch::{MAX_BATCH, RecvBatch};
-use l2tp_io::offload::Link;
 use l2tp_io::offload::coalesce::coalesce;
 use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::{Datagram, RawUdp};
-use l2tp_wire::vlan::{TAG_AT, TAG_LEN, untag};
+use l2tp_wire::vlan::{TAG_LEN, untag};
 
 use crate::device::Device;
+use crate::ppp::ingress::{Rest, has_readers};
 use crate::shared::{NetEngine, Shared, add, lock};
 use crate::socket::TunnelSocket;
 use crate::worker::now;
@@ -41,28 +41,53 @@ struct Outbox {
     start: usize,
     /// Control messages over IP: slot and control connection id.
     control: Vec<(usize, u32)>,
+    /// Frames of PPP sessions may have a reader.
+    has_ppp: bool,
+    /// What the routing of PPP's frames left to do.
+    ppp_rest: Rest,
 }
 
 struct Delivery {
-    device: Arc<Device>,
+    to: Reader,
     place: Place,
+    /// Where the frame is at its place.
+    range: Range<usize>,
+}
+
+/// Who takes a frame.
+enum Reader {
+    /// The device of an Ethernet session, or of a PPP unit.
+    Device(Arc<Device>),
+    /// Whoever reads a PPP session.
+    Ppp(SessionKey),
+    /// It has been taken.
+    Nobody,
 }
 
 enum Place {
     /// In the receive buffer.
-    Slot(usize, Range<usize>),
+    Slot(usize),
     /// Out of a reorder queue.
     Held(Vec<u8>),
 }
 
 impl Deliver<Arc<Device>> for Outbox {
-    fn deliver(&mut self, _: SessionKey, device: Option<&Arc<Device>>, frame: Frame) -> bool {
-        let Some(device) = device else { return false };
-        let place = match frame {
-            Frame::Packet(range) => Place::Slot(self.slot, self.start + range.start..self.start + range.end),
-            Frame::Held(bytes) => Place::Held(bytes),
+    fn deliver(&mut self, session: SessionKey, device: Option<&Arc<Device>>, frame: Frame) -> bool {
+        let to = match device {
+            Some(device) => Reader::Device(Arc::clone(device)),
+            None if self.has_ppp => Reader::Ppp(session),
+            None => return false,
         };
-        self.frames.push(Delivery { device: Arc::clone(device), place });
+        let (place, range) = match frame {
+            Frame::Packet(range) => {
+                (Place::Slot(self.slot), self.start + range.start..self.start + range.end)
+            }
+            Frame::Held(bytes) => {
+                let range = 0..bytes.len();
+                (Place::Held(bytes), range)
+            }
+        };
+        self.frames.push(Delivery { to, place, range });
         true
     }
 }
@@ -70,18 +95,27 @@ impl Deliver<Arc<Device>> for Outbox {
 impl Delivery {
     /// Takes the tag off a frame for a device that has none.
     fn untag(&mut self, batch: &mut RecvBatch) {
-        match &mut self.place {
-            Place::Slot(slot, range) => {
-                if let Some(frame) = batch.payload_mut(*slot).get_mut(range.clone()) {
-                    untag(frame);
-                    range.start += TAG_LEN;
-                }
-            }
-            Place::Held(bytes) if bytes.len() >= TAG_AT + TAG_LEN => {
-                bytes.drain(TAG_AT..TAG_AT + TAG_LEN);
-            }
-            Place::Held(_) => {}
+        let bytes = match &mut self.place {
+            Place::Slot(slot) => batch.payload_mut(*slot),
+            Place::Held(bytes) => bytes,
+        };
+        if let Some(frame) = bytes.get_mut(self.range.clone()) {
+            untag(frame);
+            self.range.start += TAG_LEN;
         }
+    }
+
+    /// The device that it goes to.
+    fn device(&self) -> Option<&Arc<Device>> {
+        if let Reader::Device(device) = &self.to { Some(device) } else { None }
+    }
+
+    fn bytes<'a>(&'a self, slots: &[&'a [u8]; MAX_BATCH]) -> &'a [u8] {
+        let bytes = match &self.place {
+            Place::Slot(slot) => slots.get(*slot).copied().unwrap_or_default(),
+            Place::Held(bytes) => bytes,
+        };
+        bytes.get(self.range.clone()).unwrap_or_default()
     }
 }
 
@@ -134,6 +168,7 @@ impl Ingress {
     /// As [`Self::handle_batch`], for datagrams of which it is still to be found out whose they are.
     fn handle_datagrams(&mut self, shared: &Shared) {
         let now = now();
+        self.out.has_ppp = has_readers(shared);
         let mut engine = shared.engine();
         let table = shared.managed.table();
         let (mut malformed, mut stray) = (0, None);
@@ -175,6 +210,7 @@ impl Ingress {
         mut handle: impl FnMut(&mut NetEngine, Instant, &[u8], &mut Outbox) -> Verdict,
     ) {
         let now = now();
+        self.out.has_ppp = has_readers(shared);
         let mut engine = shared.engine();
         for (slot, received) in self.batch.iter().enumerate() {
             (self.out.slot, self.out.start) = (slot, 0);
@@ -210,6 +246,7 @@ impl Ingress {
         if self.deadline.is_none_or(|deadline| now < deadline) {
             return;
         }
+        self.out.has_ppp = has_readers(shared);
         let mut engine = shared.engine();
         engine.handle_timeout(now, &mut self.out);
         self.deadline = engine.poll_timeout();
@@ -222,21 +259,29 @@ impl Ingress {
         if self.out.frames.is_empty() {
             return;
         }
-        for delivery in self.out.frames.iter_mut().filter(|delivery| delivery.device.vlan.is_some()) {
+        let is_tagged =
+            |delivery: &&mut Delivery| delivery.device().is_some_and(|device| device.vlan.is_some());
+        for delivery in self.out.frames.iter_mut().filter(is_tagged) {
             delivery.untag(&mut self.batch);
         }
         let mut slots: [&[u8]; MAX_BATCH] = [&[]; MAX_BATCH];
         for (place, received) in slots.iter_mut().zip(self.batch.iter()) {
             *place = received.bytes;
         }
-        for run in self.out.frames.chunk_by(|a, b| Arc::ptr_eq(&a.device, &b.device)) {
-            let Some(first) = run.first() else { continue };
-            let frames = run.iter().map(|delivery| bytes(&slots, &delivery.place));
-            coalesce(Link::Ethernet, frames, |parts| {
-                add(&shared.losses.device_refused, u64::from(first.device.deliver(parts).is_err()));
+        route_ppp(shared, &mut self.out.frames, &slots, &mut self.out.ppp_rest);
+        let same = |a: &Delivery, b: &Delivery| match (a.device(), b.device()) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        for run in self.out.frames.chunk_by(same) {
+            let Some(device) = run.first().and_then(Delivery::device) else { continue };
+            let frames = run.iter().map(|delivery| delivery.bytes(&slots));
+            coalesce(device.link(), frames, |parts| {
+                add(&shared.losses.device_refused, u64::from(device.deliver(parts).is_err()));
             });
         }
         self.give_back(shared);
+        self.out.ppp_rest.finish(shared);
     }
 
     /// Returns the memory of frames that waited, and lets go of the devices.
@@ -259,11 +304,23 @@ impl Ingress {
     }
 }
 
-fn bytes<'a>(slots: &[&'a [u8]; MAX_BATCH], place: &'a Place) -> &'a [u8] {
-    match place {
-        Place::Slot(slot, range) => {
-            slots.get(*slot).and_then(|bytes| bytes.get(range.clone())).unwrap_or_default()
-        }
-        Place::Held(bytes) => bytes,
+/// Finds out who takes the frames of PPP sessions: what is left are packets for devices.
+fn route_ppp(shared: &Shared, frames: &mut [Delivery], slots: &[&[u8]; MAX_BATCH], rest: &mut Rest) {
+    let is_ppp = |delivery: &Delivery| matches!(delivery.to, Reader::Ppp(_));
+    if !frames.iter().any(is_ppp) {
+        return;
+    }
+    let now = now();
+    let mut state = lock(&shared.ppp);
+    for delivery in frames {
+        let Reader::Ppp(session) = delivery.to else { continue };
+        let routed = state.route(shared, session, delivery.bytes(slots), now, rest);
+        delivery.to = match routed {
+            Some((device, packet)) => {
+                delivery.range.start += packet.start;
+                Reader::Device(device)
+            }
+            None => Reader::Nobody,
+        };
     }
 }

@@ -11,6 +11,7 @@
 //! | `egress` | frames in, datagrams to sockets |
 //! | `l2tpip` | L2TPIP sockets: calls, and control messages both ways |
 //! | `managed` | tunnels on sockets of programs |
+//! | `ppp` | PPP sessions: programs' sockets, `/dev/ppp`, units' devices |
 //! | `names` | numbers for generated device names |
 //! | `reaper` | removes devices, which takes the kernel milliseconds each |
 //!
@@ -26,6 +27,7 @@ mod ingress;
 mod l2tpip;
 mod managed;
 mod names;
+mod ppp;
 mod reaper;
 mod shared;
 pub mod socket;

@@ -10,10 +10,12 @@ use l2tp_core::{Engine, SessionKey, TunnelKey};
 use l2tp_io::poller::{Interest, Poller, Waker};
 use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::RawUdp;
+use l2tp_sockets::ppp::UnitKey;
 
 use crate::device::Device;
 use crate::l2tpip::L2tpip;
 use crate::managed::Managed;
+use crate::ppp::PppState;
 use crate::socket::TunnelSocket;
 
 /// An engine on real sockets and devices.
@@ -33,6 +35,8 @@ pub(crate) enum Source {
     Managed(Arc<RawUdp>),
     /// The device of a session.
     Device(Arc<Device>, SessionKey),
+    /// The device of a PPP unit.
+    Unit(Arc<Device>, UnitKey),
 }
 
 /// What one worker watches.
@@ -66,11 +70,15 @@ pub(crate) struct Shared {
     engine: Mutex<NetEngine>,
     /// Taken after the engine's lock where both are needed.
     pub(crate) l2tpip: Mutex<L2tpip>,
+    /// Taken after the engine's lock where both are needed.
+    pub(crate) ppp: Mutex<PppState>,
     pub(crate) stations: Vec<Station>,
     pub(crate) losses: LossCounters,
     pub(crate) managed: Arc<Managed>,
     /// Sessions whose device somebody else deleted.
     lost: Mutex<Vec<SessionKey>>,
+    /// PPP units in the same case.
+    lost_units: Mutex<Vec<UnitKey>>,
     pub(crate) alarm: Waker,
     next_token: AtomicU64,
     next_station: AtomicUsize,
@@ -82,10 +90,12 @@ impl Shared {
         Ok(Self {
             engine: Mutex::default(),
             l2tpip: Mutex::default(),
+            ppp: Mutex::default(),
             stations: (0..workers).map(|_| Station::new()).collect::<io::Result<_>>()?,
             losses: LossCounters::default(),
             managed: Arc::new(Managed::new()),
             lost: Mutex::default(),
+            lost_units: Mutex::default(),
             alarm: Waker::new()?,
             next_token: AtomicU64::new(WAKE + 1),
             next_station: AtomicUsize::new(0),
@@ -122,12 +132,26 @@ impl Shared {
 
     /// Stops watching a device that cannot be read any more, and tells the owner of the data path.
     pub(crate) fn lose_device(&self, device: &Device, session: SessionKey) {
+        lock(&self.lost).push(session);
+        self.raise_alarm(device);
+    }
+
+    /// The same for the device of a PPP unit.
+    pub(crate) fn lose_unit(&self, device: &Device, unit: UnitKey) {
+        lock(&self.lost_units).push(unit);
+        self.raise_alarm(device);
+    }
+
+    fn raise_alarm(&self, device: &Device) {
         if let Some(watch) = device.watch.get() {
             self.forget(&device.tap, *watch);
         }
-        lock(&self.lost).push(session);
         // As in `stop`.
         let _: io::Result<()> = self.alarm.wake();
+    }
+
+    pub(crate) fn take_lost_units(&self) -> Vec<UnitKey> {
+        std::mem::take(&mut lock(&self.lost_units))
     }
 
     pub(crate) fn take_lost(&self) -> Vec<SessionKey> {
@@ -169,6 +193,8 @@ pub struct Losses {
     pub device_refused: u64,
     /// Frames read from a device that were no frames: headers that do not fit.
     pub frame_malformed: u64,
+    /// Frames of PPP sessions that nobody reads.
+    pub frame_unclaimed: u64,
     /// Datagrams longer than the receive buffer.
     pub datagram_truncated: u64,
     /// Datagrams beside a program's socket that are none: cut short, or with a wrong checksum.
@@ -179,9 +205,9 @@ pub struct Losses {
     pub trains_refused: u64,
     /// Control messages over IP that no L2TPIP socket waits for.
     pub control_unclaimed: u64,
-    /// Control messages for a program that is behind with reading.
+    /// Control messages and PPP frames for a program that is behind with reading.
     pub control_refused: u64,
-    /// Messages that a program wrote to its L2TPIP socket and that could not be sent.
+    /// Messages and frames that a program wrote to a socket of ours, or to `/dev/ppp`, and that could not be sent.
     pub control_unsent: u64,
 }
 
@@ -189,6 +215,7 @@ pub struct Losses {
 pub(crate) struct LossCounters {
     pub(crate) device_refused: AtomicU64,
     pub(crate) frame_malformed: AtomicU64,
+    pub(crate) frame_unclaimed: AtomicU64,
     pub(crate) datagram_truncated: AtomicU64,
     pub(crate) datagram_malformed: AtomicU64,
     pub(crate) network_reported: AtomicU64,
@@ -204,6 +231,7 @@ impl LossCounters {
         Losses {
             device_refused: value(&self.device_refused),
             frame_malformed: value(&self.frame_malformed),
+            frame_unclaimed: value(&self.frame_unclaimed),
             datagram_truncated: value(&self.datagram_truncated),
             datagram_malformed: value(&self.datagram_malformed),
             network_reported: value(&self.network_reported),

@@ -58,6 +58,7 @@ impl Worker {
             Some(Source::Device(device, session)) => {
                 self.egress.handle_device(&self.shared, &device, session);
             }
+            Some(Source::Unit(device, unit)) => self.egress.handle_unit(&self.shared, &device, unit),
             None => {}
         }
     }

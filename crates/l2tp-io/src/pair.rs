@@ -56,6 +56,14 @@ impl PairEnd {
         Ok(Some(message.bytes).filter(|bytes| *bytes > 0))
     }
 
+    /// The program reads the end of the file behind what waits for it; it can still write.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn finish(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&self.descriptor, rustix::net::Shutdown::Write)?)
+    }
+
     /// Sets how many bytes may wait for the program, as the kernel counts them.
     ///
     /// # Errors
@@ -64,6 +72,13 @@ impl PairEnd {
         // The kernel doubles what it is told.
         Ok(sockopt::set_socket_send_buffer_size(&self.descriptor, bytes / 2)?)
     }
+}
+
+/// Reads what waits at the program's end of a pair, in its place: one datagram, `None` when nothing waits.
+pub fn take_unread(program: impl AsFd, buffer: &mut [u8]) -> Option<usize> {
+    let received =
+        rustix::io::retry_on_intr(|| rustix::net::recv(&program, &mut *buffer, RecvFlags::DONTWAIT));
+    received.ok().map(|(length, _)| length).filter(|length| *length > 0)
 }
 
 impl AsFd for PairEnd {
@@ -104,6 +119,18 @@ mod tests {
         assert_eq!(ours.send(&parts).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
         rustix::io::read(&theirs, &mut [0; 1000]).unwrap();
         ours.send(&parts).unwrap();
+    }
+
+    #[test]
+    fn the_end_is_read_behind_what_waits() {
+        let (ours, theirs) = PairEnd::pair().unwrap();
+        ours.send(&[IoSlice::new(b"last words")]).unwrap();
+        ours.finish().unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(rustix::io::read(&theirs, &mut buffer).unwrap(), 10);
+        assert_eq!(rustix::io::read(&theirs, &mut buffer).unwrap(), 0);
+        rustix::io::write(&theirs, b"still").unwrap();
+        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(5));
     }
 
     #[test]

@@ -71,6 +71,7 @@ impl ReplySink<OwnedFd> for Replies<'_> {
         let Losses {
             device_refused,
             frame_malformed,
+            frame_unclaimed,
             datagram_truncated,
             datagram_malformed,
             network_reported,
@@ -82,6 +83,7 @@ impl ReplySink<OwnedFd> for Replies<'_> {
         vec![
             ("device_refused", device_refused),
             ("frame_malformed", frame_malformed),
+            ("frame_unclaimed", frame_unclaimed),
             ("datagram_truncated", datagram_truncated),
             ("datagram_malformed", datagram_malformed),
             ("network_reported", network_reported),

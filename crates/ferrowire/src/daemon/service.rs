@@ -165,6 +165,7 @@ impl Service {
             let mut engine = self.datapath.engine();
             let goes_on =
                 caller.serve(event, &mut engine, &mut self.host, &mut self.buffer, losses, &mut heard);
+            self.host.settle_ppp();
             add_deaths(&mut engine, &mut heard);
             goes_on
         };
@@ -196,6 +197,7 @@ impl Service {
     fn bury_lost_devices(&mut self) {
         // The alarm says that there may be something; nothing is no harm.
         let _: io::Result<bool> = self.datapath.alarm().reset();
+        self.host.bury_lost_units();
         let lost = self.datapath.take_lost_devices();
         self.bury(|engine, host| lost.iter().for_each(|key| engine.remove_session(host, *key)));
     }
@@ -205,12 +207,10 @@ impl Service {
         self.bury(|engine, host| closed.iter().for_each(|key| engine.remove_tunnel(host, *key)));
     }
 
-    /// Sends what programs wrote to their L2TPIP sockets, and ends the tunnels over those that were closed.
+    /// Sends what programs wrote to sockets of ours and to `/dev/ppp`, and ends what those carried that were closed.
     fn serve_sockets(&mut self) {
         let closed = self.host.serve_sockets();
-        if !closed.is_empty() {
-            self.bury(|engine, host| closed.iter().for_each(|key| engine.remove_tunnel(host, *key)));
-        }
+        self.bury(|engine, host| closed.iter().for_each(|key| engine.remove_tunnel(host, *key)));
     }
 
     /// Removes what no command has named, and tells whoever listens.
@@ -219,6 +219,7 @@ impl Service {
         {
             let mut engine = self.datapath.engine();
             remove(&mut engine, &mut self.host);
+            self.host.settle_ppp();
             add_deaths(&mut engine, &mut heard);
         }
         self.tell(&heard);

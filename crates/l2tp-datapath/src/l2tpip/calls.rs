@@ -29,7 +29,7 @@ const MESSAGES: usize = 16;
 
 /// The daemon's side of all pairs.
 pub(crate) struct Pairs {
-    poller: Poller,
+    pub(crate) poller: Poller,
     senders: [Weak<ControlSender>; 2],
     buffer: Vec<u8>,
 }
@@ -72,6 +72,10 @@ impl SystemHost {
     /// Returns the tunnel of a socket that ended.
     fn serve_socket(&mut self, number: u64) -> Option<TunnelKey> {
         let mut buffer = std::mem::take(&mut self.pairs.buffer);
+        if self.serve_ppp(number, &mut buffer) {
+            self.pairs.buffer = buffer;
+            return None;
+        }
         let mut goes_on = true;
         for _ in 0..MESSAGES {
             let sockets = lock(&self.shared.l2tpip);

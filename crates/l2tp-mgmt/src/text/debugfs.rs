@@ -2,11 +2,12 @@
 
 use core::fmt::{self, Write};
 
+use l2tp_core::host::PppHolder;
 use l2tp_core::session::Session;
 use l2tp_core::tunnel::Tunnel;
 use l2tp_core::{Cookie, Encap, Engine, Host, L2specType, PwType, SessionConfig, SessionSelector};
 
-use super::{mark, mode, received, sent, tunnel_refs};
+use super::{mark, mode, received, sent, tunnel_refs, write_interface};
 
 /// What stands above the tunnels.
 pub(super) const HEADER: &str = "\
@@ -23,7 +24,7 @@ TUNNEL ID, peer ID from IP to IP
    nr/ns tx-pkts/bytes/errs rx-pkts/bytes/errs
 ";
 
-/// References to a session at rest: its tunnel's and the reader's.
+/// References to a session at rest: its tunnel's and the reader's. A PPPoL2TP socket has one too.
 const SESSION_REFS: usize = 2;
 
 /// `l2tp_dfs_seq_tunnel_show`. The first `rx` is the kernel's slip for `tx`.
@@ -47,7 +48,11 @@ pub(super) fn write_tunnel<H: Host>(
 }
 
 /// `l2tp_dfs_seq_session_show`, and the device's own line.
-pub(super) fn write_session<D>(session: &Session<D>, out: &mut impl Write) -> fmt::Result {
+pub(super) fn write_session<D>(
+    session: &Session<D>,
+    holder: Option<&PppHolder>,
+    out: &mut impl Write,
+) -> fmt::Result {
     let config = &session.config;
     let (nr, ns) = (session.rx_seq.nr, session.ns);
     let pw_type = pw_name(config.pw_type);
@@ -55,14 +60,15 @@ pub(super) fn write_session<D>(session: &Session<D>, out: &mut impl Write) -> fm
     if config.send_seq || config.recv_seq {
         writeln!(out, "   nr {nr}, ns {ns}")?;
     }
-    writeln!(out, "   refcnt {SESSION_REFS}")?;
+    writeln!(out, "   refcnt {}", SESSION_REFS + usize::from(holder.is_some()))?;
     write_config(config, out)?;
     write_cookie(out, "cookie", &config.cookie)?;
     write_cookie(out, "peer cookie", &config.peer_cookie)?;
     writeln!(out, "   {nr}/{ns} tx {} rx {}", sent(&session.stats), received(&session.stats))?;
-    match &session.ifname {
-        Some(ifname) => writeln!(out, "   interface {ifname}"),
-        None => Ok(()),
+    match (&session.ifname, holder) {
+        (Some(ifname), _) => writeln!(out, "   interface {ifname}"),
+        (None, Some(holder)) => write_interface(holder, out),
+        (None, None) => Ok(()),
     }
 }
 

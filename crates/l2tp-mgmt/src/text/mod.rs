@@ -13,10 +13,11 @@ mod tracepoint;
 
 use core::fmt::{self, Display, Write};
 
+use l2tp_core::host::PppHolder;
 use l2tp_core::session::Session;
 use l2tp_core::stats::Stats;
 use l2tp_core::tunnel::Tunnel;
-use l2tp_core::{Engine, Host, SessionConfig};
+use l2tp_core::{Engine, Host, SessionConfig, SessionSelector};
 
 pub use tracepoint::tracepoint;
 
@@ -74,7 +75,9 @@ impl Text {
             let found = tunnel.and_then(|tunnel| Some((tunnel, engine.next_session_of(tunnel, after)?)));
             if let Some((tunnel, session)) = found {
                 self.next = Next::Session(tunnel_id, Some(session.config.session_id));
-                return self.write_session(host, tunnel, session, out).map(|()| true);
+                let ids = SessionSelector::Ids { tunnel_id, session_id: session.config.session_id };
+                let holder = engine.find_session(ids).ok().and_then(|key| host.ppp_holder(key));
+                return self.write_session(host, tunnel, (session, holder), out).map(|()| true);
             }
             self.next = Next::Tunnel(Some(tunnel_id));
         }
@@ -125,12 +128,15 @@ impl Text {
         &self,
         host: &H,
         tunnel: &Tunnel<H::Socket>,
-        session: &Session<H::Device>,
+        (session, holder): (&Session<H::Device>, Option<PppHolder>),
         out: &mut impl Write,
     ) -> fmt::Result {
         match self.view {
-            View::Tunnels => debugfs::write_session(session, out),
-            View::Pppol2tp => pppol2tp::write_session(&host.endpoints(&tunnel.socket), session, out),
+            View::Tunnels => debugfs::write_session(session, holder.as_ref(), out),
+            View::Pppol2tp => {
+                let endpoints = host.endpoints(&tunnel.socket);
+                pppol2tp::write_session(&endpoints, session, holder.as_ref(), out)
+            }
         }
     }
 }
@@ -138,6 +144,11 @@ impl Text {
 /// References to a tunnel: its own, the reader's, one of each session.
 fn tunnel_refs<S>(tunnel: &Tunnel<S>) -> usize {
     2 + tunnel.session_count()
+}
+
+/// The device of a PPP session that has a socket: `(null)` before its channel joins a unit.
+fn write_interface(holder: &PppHolder, out: &mut impl Write) -> fmt::Result {
+    writeln!(out, "   interface {}", holder.interface.as_deref().unwrap_or("(null)"))
 }
 
 /// Packets, bytes and errors sent.

@@ -221,6 +221,24 @@ impl Ppp {
         self.channels.get(channel.0).map_or(&[], |channel| &channel.files)
     }
 
+    /// The open files that see what becomes of a channel: its own, and those of the unit that it has joined.
+    #[must_use]
+    pub fn witnesses(&self, channel: ChannelKey) -> Vec<FileKey> {
+        let unit = self.channels.get(channel.0).and_then(Channel::unit);
+        let of_unit = unit.map_or(&[][..], |unit| self.unit_files(unit));
+        [self.channel_files(channel), of_unit].concat()
+    }
+
+    /// The open files that stand for the same channel or unit as `file`, itself included, and for a channel those of its unit.
+    #[must_use]
+    pub fn companions(&self, file: FileKey) -> Vec<FileKey> {
+        match self.file(file) {
+            Ok(File::Channel(channel)) => self.witnesses(channel),
+            Ok(File::Unit(unit)) => self.unit_files(unit).to_vec(),
+            Ok(File::Fresh) | Err(_) => Vec::new(),
+        }
+    }
+
     /// The open files that read what waits for a unit's program.
     #[must_use]
     pub fn unit_files(&self, unit: UnitKey) -> &[FileKey] {

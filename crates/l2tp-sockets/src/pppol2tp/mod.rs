@@ -149,6 +149,12 @@ impl Pppol2tp {
         self.sockets.get(self.by_session.get(&session)?.0)?.connection?.channel
     }
 
+    /// The channel of a socket, while it lives.
+    #[must_use]
+    pub fn channel_of(&self, key: SocketKey) -> Option<ChannelKey> {
+        self.sockets.get(key.0)?.connection?.channel
+    }
+
     /// Number of sockets.
     #[must_use]
     pub fn len(&self) -> usize {
