@@ -76,6 +76,10 @@ impl<T: Transport> Conversation<T> {
         &self.transport
     }
 
+    pub(crate) fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
     pub(crate) fn into_transport(self) -> T {
         self.transport
     }

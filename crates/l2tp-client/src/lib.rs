@@ -27,6 +27,7 @@
 //!   Whether a request that ran out of time was carried out is not known. The connection goes on: a late answer is passed
 //!   over.
 //! - **One request at a time.** A connection is not shared between threads; each may open its own.
+//! - **PPP.** [`ppp::Ppp`] opens PPPoL2TP sockets and files of `/dev/ppp` for programs that speak PPP themselves.
 //! - **Events.** [`Events`] tells of tunnels and sessions as they come, change and go.
 
 mod answers;
@@ -36,6 +37,7 @@ mod error;
 mod event;
 mod events;
 mod operator;
+pub mod ppp;
 mod socket;
 
 pub use answers::Answers;

@@ -1,7 +1,7 @@
 //! The two sockets that serve the l2tp family: Ferrowire's door and the kernel's netlink.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use l2tp_io::door::{DoorStream, MAX_MESSAGE, NAME};
@@ -18,7 +18,7 @@ pub struct Socket(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Door { stream: DoorStream, buffer: Vec<u8> },
+    Door { stream: DoorStream, buffer: Vec<u8>, beside: Option<OwnedFd> },
     Kernel(GenericNetlink),
 }
 
@@ -63,6 +63,14 @@ impl Socket {
         }
     }
 
+    /// The descriptor that came beside a datagram since this was last asked.
+    pub(crate) fn take_beside(&mut self) -> Option<OwnedFd> {
+        match &mut self.0 {
+            Kind::Door { beside, .. } => beside.take(),
+            Kind::Kernel(_) => None,
+        }
+    }
+
     /// Whether it is the kernel's own.
     #[must_use]
     pub const fn is_kernel(&self) -> bool {
@@ -82,8 +90,10 @@ impl Transport for Socket {
 
     fn receive(&mut self) -> io::Result<Vec<u8>> {
         match &mut self.0 {
-            Kind::Door { stream, buffer } => {
-                let length = stream.recv(buffer, &mut Vec::new());
+            Kind::Door { stream, buffer, beside } => {
+                let mut descriptors = Vec::new();
+                let length = stream.recv(buffer, &mut descriptors);
+                *beside = descriptors.into_iter().next().or(beside.take());
                 length.map(|length| buffer.get(..length).unwrap_or_default().to_vec())
             }
             Kind::Kernel(socket) => socket.recv(),
@@ -112,6 +122,6 @@ impl AsFd for Socket {
 /// Takes a connection to a daemon, perhaps one that was inherited. It waits without end until told otherwise.
 impl From<DoorStream> for Socket {
     fn from(stream: DoorStream) -> Self {
-        Self(Kind::Door { stream, buffer: vec![0; MAX_MESSAGE] })
+        Self(Kind::Door { stream, buffer: vec![0; MAX_MESSAGE], beside: None })
     }
 }

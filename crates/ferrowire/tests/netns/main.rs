@@ -37,6 +37,7 @@ mod namespaces;
 mod oracle;
 mod packet_socket;
 mod pair;
+mod ppp;
 mod races;
 mod reorder;
 mod require;
