@@ -1,6 +1,6 @@
 //! The kernel's tracepoints (`net/l2tp/trace.h`) as `tracing` events: the same names, the same fields, target [`TARGET`].
 //!
-//! Where nobody listens, [`tracepoint!`] costs a relaxed load and a branch not taken. `name` is the kernel's name of the object, `tunl T` or
+//! Where nobody listens, `tracepoint!` costs a relaxed load and a branch not taken. `name` is the kernel's name of the object, `tunl T` or
 //! `sess T/S`; all other fields are numbers. Where a field is called ns or nr it is what we send next and expect next.
 
 use tracing::level_filters::LevelFilter;
