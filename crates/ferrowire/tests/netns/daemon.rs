@@ -19,8 +19,13 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts one from the namespace of the calling thread and waits until it answers requests.
     pub(crate) fn start(words: &[&str]) -> Self {
+        Self::start_by(Command::new(FERROWIRE), words)
+    }
+
+    /// The same by a command that ends in its name.
+    pub(crate) fn start_by(mut command: Command, words: &[&str]) -> Self {
         let stderr = tempfile::tempfile().unwrap();
-        let mut child = Command::new(FERROWIRE)
+        let mut child = command
             .args(["daemon", "--die-with-parent"])
             .args(words)
             .stdin(Stdio::null())

@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::pair::{Pair, device, inner4, session_ids, session_words, tunnel_ids};
 use crate::require;
 use crate::tcp::transfer;
+use crate::variant::Variant;
 use crate::wait;
 
 const FORMS: [Form; 2] = [Form::Udp4, Form::Udp6];
@@ -61,14 +62,20 @@ fn create(n: u16, number: u8, version: u8) -> Request {
     })
 }
 
-/// Tunnel `n` at both hosts on sockets of programs, with session `k`; both programs' sockets.
-fn add(pair: &Pair, form: Form, n: u16, k: u8) -> [UdpSocket; 2] {
+/// Tunnel `n` at both hosts on sockets of programs; both programs' sockets.
+pub(crate) fn add_tunnel(pair: &Pair, form: Form, n: u16) -> [UdpSocket; 2] {
     [(&pair.a, 1), (&pair.b, 2)].map(|(host, number)| {
         let socket = socket(host, form, number);
         host.door().ask_with(&create(n, number, 3), &socket).unwrap();
-        host.l2tp(&session_words(n, k, number));
         socket
     })
+}
+
+/// The same with session `k`.
+fn add(pair: &Pair, form: Form, n: u16, k: u8) -> [UdpSocket; 2] {
+    let sockets = add_tunnel(pair, form, n);
+    pair.add_session(n, k, Variant::PLAIN);
+    sockets
 }
 
 /// What a program receives next.

@@ -174,6 +174,26 @@ fn a_descriptor_keeps_it() {
     assert!(daemon.ended().success());
 }
 
+/// A daemon that does not see who uses a namespace keeps it, and says so.
+#[test]
+fn who_cannot_look_keeps_it() {
+    if !require::met(&["setpriv"]) {
+        return;
+    }
+    let Some(named) = Named::new() else { return };
+    let peer = Host::new();
+    crate::pair::connect((&named.host(), WAN), (&peer, WAN));
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set", "-sys_ptrace", crate::daemon::FERROWIRE]);
+    let mut daemon = Daemon::start_by(command, &["--netns", named.name()]);
+    assert!(daemon.said().contains("is kept alive until the daemon ends"), "{}", daemon.said());
+    drop(named);
+    assert!(!wait::within(Duration::from_secs(2), || peer.link(WAN).is_none()));
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ended().success());
+    wait::until("the namespace is gone", || peer.link(WAN).is_none());
+}
+
 /// The daemon's own namespace is nobody's to delete.
 #[test]
 fn its_own_is_never_given_up() {

@@ -4,6 +4,7 @@ use crate::capture::{Capture, Reading};
 use crate::crafted::{Forger, numbered, packet};
 use crate::form::Form;
 use crate::host::Host;
+use crate::managed::add_tunnel;
 use crate::packet_socket::PacketSocket;
 use crate::pair::{Pair, WAN, device, inner4, inner6, session_ids, session_words, tunnel_ids, tunnel_words};
 use crate::require;
@@ -64,6 +65,23 @@ fn streams_over_udp_and_ipv6_with_sequence_numbers() {
 #[test]
 fn streams_over_ip() {
     streams(Form::Ip4, "l2spec_type none");
+}
+
+/// In a tunnel on the socket of a program, whose data takes another way in.
+#[test]
+fn streams_in_a_managed_tunnel() {
+    if !require::met(&[]) {
+        return;
+    }
+    let pair = Pair::new();
+    let _sockets = add_tunnel(&pair, Form::Udp4, 1);
+    for (host, number) in [(&pair.a, 1), (&pair.b, 2)] {
+        host.l2tp(&format!("{} vlan {VLAN}", session_words(1, 1, number)));
+    }
+    pair.configure([1]);
+    transfer(&pair.a, &pair.b, &inner4(1, 2), 4 << 20);
+    transfer(&pair.b, &pair.a, &inner6(1, 1), 4 << 20);
+    pair.settle(1, 1);
 }
 
 /// A frame: addresses, what follows, a payload.

@@ -77,6 +77,9 @@ fn in_two_namespaces(test: impl FnOnce(&NetNs, &NetNs) + Send) {
         if Sight::new().unwrap() == Sight::Poor {
             return skip("CAP_SYS_PTRACE");
         }
+        if Command::new("nsenter").arg("--version").output().is_err() {
+            return skip("nsenter and unshare (util-linux)");
+        }
         test(&home, &netns);
     });
 }
