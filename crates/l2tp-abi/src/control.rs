@@ -31,8 +31,8 @@ pub enum Control {
         errno: Errno,
     },
     /// Kind 4, at any time: nobody used the namespace any more, and all of it is let go. It may be handed in again. It never
-    /// comes for the namespace that the daemon was started in, nor from a daemon without CAP_SYS_PTRACE, which cannot see
-    /// who uses what.
+    /// comes for the namespace that the daemon was started in, and may not come from a daemon without
+    /// CAP_SYS_PTRACE, which cannot see what processes of other users have.
     Gone {
         /// Inode of the namespace.
         netns: u64,

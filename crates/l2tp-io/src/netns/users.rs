@@ -20,7 +20,7 @@ pub enum Sight {
     All,
     /// Every process of its own container.
     Container,
-    /// Perhaps not even its neighbours: CAP_SYS_PTRACE is missing.
+    /// Perhaps not what its neighbours have, for CAP_SYS_PTRACE is missing.
     Poor,
 }
 
@@ -49,6 +49,8 @@ pub struct Lookout {
     /// Processes whose use does not count: this one, and those that work for it.
     ours: BTreeSet<u32>,
     sight: Sight,
+    /// Whole processes may be hidden, so that nothing is known.
+    hidden: bool,
     /// The device that all namespaces are files of.
     device: (u32, u32),
     watched: BTreeMap<u64, Watched>,
@@ -79,8 +81,9 @@ impl Lookout {
     /// Those of [`Sight::new`].
     pub fn new(ours: impl IntoIterator<Item = u32>) -> io::Result<Self> {
         let ours = ours.into_iter().chain([std::process::id()]).collect();
-        let device = FileId::of("/proc/self/ns/net")?.device;
-        Ok(Self { ours, sight: Sight::new()?, device, watched: BTreeMap::new() })
+        let (sight, device) = (Sight::new()?, FileId::of("/proc/self/ns/net")?.device);
+        let hidden = sight == Sight::Poor && hides_processes(&fs::read("/proc/self/mountinfo")?);
+        Ok(Self { ours, sight, hidden, device, watched: BTreeMap::new() })
     }
 
     /// How much it sees.
@@ -174,7 +177,8 @@ impl<'a> Search<'a> {
         let poor = lookout.sight == Sight::Poor;
         let wanted = lookout.watched.iter().map(|(netns, watched)| (*netns, watched.table)).collect();
         let (ours, device) = (&lookout.ours, lookout.device);
-        Self { ours, device, poor, wanted, found: BTreeMap::new(), blind: poor, views: BTreeSet::new() }
+        let (found, views) = (BTreeMap::new(), BTreeSet::new());
+        Self { ours, device, poor, wanted, found, blind: lookout.hidden, views }
     }
 
     fn ask_witnesses(&mut self, watched: &BTreeMap<u64, Watched>) {
@@ -311,6 +315,16 @@ fn mounted(table: &Path) -> io::Result<BTreeSet<u64>> {
         root.strip_prefix("net:[")?.strip_suffix(']')?.parse().ok()
     };
     Ok(String::from_utf8_lossy(&text).lines().filter_map(namespace).collect())
+}
+
+/// Whether /proc shows nobody the processes of other users, by its line in a table of mounts (proc(5), hidepid).
+fn hides_processes(mountinfo: &[u8]) -> bool {
+    let hides = |line: &str| {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let is_proc = mount.split(' ').nth(4)? == "/proc";
+        Some(is_proc && file_system.contains("hidepid="))
+    };
+    String::from_utf8_lossy(mountinfo).lines().filter_map(hides).any(|hides| hides)
 }
 
 /// Whether a thread has the descriptors of its process, as almost all have (kcmp(2)).

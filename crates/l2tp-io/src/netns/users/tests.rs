@@ -230,15 +230,35 @@ fn every_thread_of_a_process_counts() {
     });
 }
 
-/// Without CAP_SYS_PTRACE nothing is known to be unused.
+/// Nothing is known to be unused where something was refused for want of CAP_SYS_PTRACE, or may be hidden.
 #[test]
 fn who_cannot_look_does_not_judge() {
     in_two_namespaces(|_, netns| {
         let mut lookout = lookout(netns, []);
+        for (sight, blinded) in [(Sight::All, false), (Sight::Container, false), (Sight::Poor, true)] {
+            lookout.sight = sight;
+            let mut search = Search::new(&lookout);
+            search.judge(&Errno::NOENT.into());
+            assert!(!search.blind);
+            search.judge(&Errno::ACCESS.into());
+            assert_eq!(search.blind, blinded, "{sight:?}");
+            search.judge(&Errno::NFILE.into());
+            assert!(search.blind);
+        }
+        lookout.sight = Sight::All;
         assert!(!is_used(&mut lookout));
-        lookout.sight = Sight::Poor;
+        lookout.hidden = true;
         assert!(is_used(&mut lookout));
     });
+}
+
+#[test]
+fn processes_of_others_are_hidden() {
+    let line =
+        |place: &str, options: &str| format!("22 27 0:21 / {place} rw shared:1 - proc proc rw{options}\n");
+    assert!(!hides_processes(line("/proc", "").as_bytes()));
+    assert!(!hides_processes(line("/srv/proc", ",hidepid=invisible").as_bytes()));
+    assert!(hides_processes((line("/", "") + &line("/proc", ",gid=5,hidepid=invisible")).as_bytes()));
 }
 
 #[test]
