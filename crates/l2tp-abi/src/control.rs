@@ -27,7 +27,7 @@ pub enum Control {
     /// Kind 3, the other answer: the namespace cannot be served.
     Refused {
         /// Why: `EADDRINUSE` when another daemon serves it, `EPERM` without privilege over it, `EINVAL` for what is no network
-        /// namespace, `EMFILE` ...
+        /// namespace, `ENOSPC` with more than 1024, `EMFILE` ...
         errno: Errno,
     },
     /// Kind 4, at any time: nobody used the namespace any more, and all of it is let go. It may be handed in again. It never

@@ -1,7 +1,8 @@
 //! `ferrowire daemon`: the subsystem of this network namespace, or of those that are named or handed in.
 //!
-//! [`overseer`] starts a [`service`] in each, [`running`] on a thread of its own, which answers [`caller`]s; an [`exchange`] carries notifications between them.
-//! [`vigil`] sees when a namespace has died, which the daemon's own sockets and threads would keep alive for ever.
+//! [`overseer`] starts a [`service`] in each, [`running`] on a thread of its own, which answers [`caller`]s; an [`exchange`]
+//! carries notifications between them. [`vigil`] sees when a namespace has died, which the daemon's own sockets and threads
+//! would keep alive for ever.
 
 mod caller;
 mod exchange;
@@ -14,13 +15,12 @@ mod vigil;
 use std::io::Write;
 
 use anyhow::Context;
-use l2tp_io::door::DoorStream;
+use l2tp_io::door::{DoorStream, NAME};
 use l2tp_io::netns::NetNs;
 use l2tp_io::netns::users::Sight;
 use l2tp_io::signals::Signals;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use l2tp_io::door::NAME;
 use overseer::{Overseer, Term};
 use service::Settings;
 

@@ -20,6 +20,9 @@ use super::running::Running;
 use super::service::{DoorTaken, Settings};
 use super::vigil::Vigil;
 
+/// Namespaces that one daemon serves at most.
+const NAMESPACES_MAX: usize = 1024;
+
 const SIGNALS: u64 = 0;
 const BELL: u64 = 1;
 const CONTROL: u64 = 2;
@@ -89,6 +92,9 @@ impl Overseer {
         let inode = netns.inode()?;
         if self.services.contains_key(&inode) {
             return Ok(inode);
+        }
+        if self.services.len() >= NAMESPACES_MAX {
+            return Err(io::Error::from_raw_os_error(Errno::ENOSPC.0)).context("too many network namespaces");
         }
         if term == Term::Use && inode != self.home {
             self.vigil.watch(&netns).context("cannot enter the network namespace")?;

@@ -28,14 +28,18 @@ impl Sight {
     /// That of this process.
     ///
     /// # Errors
-    /// `ENOENT` where /proc is not mounted.
+    /// Those of capget(2): none in practice.
     pub fn new() -> io::Result<Self> {
         if !capabilities(None)?.effective.contains(CapabilitySet::SYS_PTRACE) {
             return Ok(Self::Poor);
         }
+        let outermost = match FileId::of("/proc/self/ns/pid") {
+            Ok(pid) => pid.inode == FIRST_PID_NAMESPACE,
+            // A kernel without process namespaces.
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
         // Where other users' processes are hidden (proc(5), hidepid), so is the first.
-        let pid = FileId::of("/proc/self/ns/pid")?;
-        let all = pid.inode == FIRST_PID_NAMESPACE && Path::new("/proc/1").exists();
+        let all = outermost && Path::new("/proc/1").exists();
         Ok(if all { Self::All } else { Self::Container })
     }
 }
@@ -78,7 +82,7 @@ impl Lookout {
     /// One to which uses by this process and by `ours` do not count.
     ///
     /// # Errors
-    /// Those of [`Sight::new`].
+    /// `ENOENT` where /proc is not mounted.
     pub fn new(ours: impl IntoIterator<Item = u32>) -> io::Result<Self> {
         let ours = ours.into_iter().chain([std::process::id()]).collect();
         let (sight, device) = (Sight::new()?, FileId::of("/proc/self/ns/net")?.device);
