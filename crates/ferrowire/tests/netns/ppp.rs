@@ -76,9 +76,10 @@ fn link(form: Form, version: u8) -> (Pair, End, End) {
     let pair = Pair::new();
     let (a, b) = (End::new(&pair.a, form, version, 1), End::new(&pair.b, form, version, 2));
     for (host, own, peer) in [(&pair.a, 1, 2), (&pair.b, 2, 1)] {
+        // An address of IPv6 makes no route to its peer while the device is down.
+        host.ip("link set ppp0 mtu 1400 up");
         host.ip(&format!("addr add 10.7.0.{own} peer 10.7.0.{peer} dev ppp0"));
         host.ip(&format!("addr add fd07::{own} peer fd07::{peer} dev ppp0 nodad"));
-        host.ip("link set ppp0 mtu 1400 up");
     }
     (pair, a, b)
 }

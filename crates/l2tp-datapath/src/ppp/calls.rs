@@ -7,7 +7,7 @@ use std::sync::{Arc, MutexGuard};
 
 use l2tp_abi::errno::Errno;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall};
-use l2tp_abi::ppp::ioctl::PPPIOCGCHAN;
+use l2tp_abi::ppp::ioctl::{PPPIOCATTCHAN, PPPIOCDISCONN, PPPIOCGCHAN};
 use l2tp_core::SessionKey;
 use l2tp_core::host::{Caller, PppHolder};
 use l2tp_io::pair::PairEnd;
@@ -54,20 +54,16 @@ impl Devices for Units<'_> {
 
 impl SystemHost {
     /// Opens a PPPoL2TP socket.
-    pub(crate) fn open_pppol2tp(&mut self, caller: &Caller) -> Answer {
+    pub(crate) fn open_pppol2tp(&self, caller: &Caller) -> Answer {
         self.open_ppp(caller, |state| state.sockets.open().map(Open::Socket))
     }
 
     /// Opens `/dev/ppp`.
-    pub(crate) fn open_dev_ppp(&mut self, caller: &Caller) -> Answer {
+    pub(crate) fn open_dev_ppp(&self, caller: &Caller) -> Answer {
         self.open_ppp(caller, |state| state.ppp.open(caller.privileged).map(Open::File))
     }
 
-    fn open_ppp(
-        &mut self,
-        caller: &Caller,
-        open: impl FnOnce(&mut PppState) -> Result<Open, Errno>,
-    ) -> Answer {
+    fn open_ppp(&self, caller: &Caller, open: impl FnOnce(&mut PppState) -> Result<Open, Errno>) -> Answer {
         let system = |error: io::Error| errno(&error);
         let (end, theirs) = PairEnd::pair().map_err(system)?;
         end.set_room(ROOM).map_err(system)?;
@@ -163,12 +159,12 @@ impl SystemHost {
         let before = state.ppp.companions(key);
         let mut units = Units { host: self, devices: &mut state.devices };
         let value = state.ppp.ioctl(&mut units, key, request, argument, now())?;
-        if !before.is_empty() {
-            // A unit may have lost its last channel.
-            state.tell_end(&before, losses);
-        } else {
+        match request {
             // What came before there was a file for it.
-            state.pump(key, losses);
+            PPPIOCATTCHAN => state.pump(key, losses),
+            // A unit may have lost its last channel. One that never had any has not come to its end.
+            PPPIOCDISCONN => state.tell_end(&before, losses),
+            _ => {}
         }
         Ok(SocketAnswer::Value(value))
     }
