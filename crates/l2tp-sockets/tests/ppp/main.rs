@@ -1,0 +1,11 @@
+//! The generic PPP layer: every request in every state, frames every way, and any sequence of calls beside a simple model.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod frames;
+mod ioctls;
+mod lab;
+mod lives;
+mod model;
+mod properties;
+mod waiting;
