@@ -12,6 +12,7 @@ use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::RawUdp;
 
 use crate::device::Device;
+use crate::held::Longest;
 use crate::l2tpip::L2tpip;
 use crate::managed::Managed;
 use crate::socket::TunnelSocket;
@@ -68,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) l2tpip: Mutex<L2tpip>,
     pub(crate) stations: Vec<Station>,
     pub(crate) losses: LossCounters,
+    pub(crate) longest: Longest,
     pub(crate) managed: Arc<Managed>,
     /// Sessions whose device somebody else deleted.
     lost: Mutex<Vec<SessionKey>>,
@@ -84,6 +86,7 @@ impl Shared {
             l2tpip: Mutex::default(),
             stations: (0..workers).map(|_| Station::new()).collect::<io::Result<_>>()?,
             losses: LossCounters::default(),
+            longest: Longest::default(),
             managed: Arc::new(Managed::new()),
             lost: Mutex::default(),
             alarm: Waker::new()?,

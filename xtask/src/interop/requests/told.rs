@@ -4,13 +4,15 @@
 use std::fmt::{self, Write as _};
 
 use l2tp_abi::genl::GENL_HDRLEN;
-use l2tp_abi::genl::l2tp::{L2TP_ATTR_PAD, L2TP_ATTR_RECV_TIMEOUT, L2TP_ATTR_STATS};
+use l2tp_abi::genl::l2tp::{L2TP_ATTR_PAD, L2TP_ATTR_RECV_TIMEOUT, L2TP_ATTR_STATS, L2TP_ATTR_UDP_SPORT};
 use l2tp_abi::nl::{
     Ack, Attributes, Header, Message, Messages, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_ERROR, NLMSG_HDRLEN,
 };
 
 /// Milliseconds that are ticks of 4 and of 10 ms: times are rounded up to them.
 const TICKS: u64 = 20;
+/// From here on a kernel chooses ports.
+const EPHEMERAL: u16 = 32_768;
 /// Padding before numbers of 64 bits, which only some kernels need: among the counters (`L2TP_ATTR_STATS_PAD`) …
 const STATS_PAD: u16 = 9;
 /// … and in the rule that an error names (`NLMSGERR_ATTR_POLICY`, `NL_POLICY_TYPE_ATTR_PAD`).
@@ -88,6 +90,12 @@ fn without_padding(bytes: &[u8], start: usize, keep: &Keep) -> Vec<u8> {
 fn object(kind: u16, payload: &[u8]) -> Option<Vec<u8>> {
     match kind {
         L2TP_ATTR_PAD => None,
+        // A port that nobody asked for.
+        L2TP_ATTR_UDP_SPORT
+            if payload.first_chunk().is_some_and(|port| u16::from_ne_bytes(*port) >= EPHEMERAL) =>
+        {
+            Some(vec![0; 2])
+        }
         L2TP_ATTR_STATS => {
             Some(without_padding(payload, 0, &|kind, payload| kept_but(STATS_PAD, kind, payload)))
         }
