@@ -33,7 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "l2tp-client",
         ],
     ),
-    ("xtask", &["l2tp-core", "l2tp-abi", "l2tp-io"]),
+    ("xtask", &["l2tp-core", "l2tp-abi", "l2tp-io", "l2tp-client", "l2tp-model"]),
 ];
 
 /// Crates that open nothing, read no clock and draw no randomness.

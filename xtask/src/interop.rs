@@ -7,6 +7,7 @@ mod form;
 mod kernel;
 mod lab;
 mod ours;
+mod requests;
 mod scenes;
 mod stream;
 
@@ -24,6 +25,7 @@ use form::{End, Form, Tunnel, Underlay};
 use kernel::Kernel;
 use lab::Lab;
 use ours::Ours;
+pub(crate) use requests::{play, requests};
 
 /// Where a lab lies if neither `--lab` nor `FERROWIRE_LAB` says so.
 const LAB: &str = "/var/cache/l2tp-lab";
@@ -129,7 +131,7 @@ fn set_up(args: &KernelArgs, binary: &Path) -> anyhow::Result<Ends> {
             (Kernel::Command { prefix: prefix.clone(), home }, Underlay { ours, kernel })
         }
         _ => {
-            let linux = lab_program(args)?;
+            let linux = lab_program(args.lab.as_ref())?;
             NetNs::unshare().context("cannot make a network namespace: root is needed")?;
             (Kernel::Lab(Lab::start(&linux)?), lab::UNDERLAY)
         }
@@ -140,8 +142,8 @@ fn set_up(args: &KernelArgs, binary: &Path) -> anyhow::Result<Ends> {
     Ok(Ends { ours: Ours::start(binary)?, kernel, underlay, underlay_mtu })
 }
 
-fn lab_program(args: &KernelArgs) -> anyhow::Result<PathBuf> {
-    let folder = args.lab.clone().or_else(|| std::env::var_os("FERROWIRE_LAB").map(PathBuf::from));
+fn lab_program(lab: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    let folder = lab.cloned().or_else(|| std::env::var_os("FERROWIRE_LAB").map(PathBuf::from));
     let linux = folder.unwrap_or_else(|| LAB.into()).join("uml/linux");
     if !linux.exists() {
         bail!("there is no {}: build it with lab/build, or name another kernel with --exec", linux.display());

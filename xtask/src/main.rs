@@ -21,7 +21,8 @@ Usage: cargo xtask <chore>
   sizes          no file too long, none with a name that says nothing
   docs           writes the pages of docs/reference that are made from the code
   docs --check   these pages are up to date, ARCHITECTURE.md names what exists, the book lists every page
-  interop kernel every form of tunnel and session against a kernel's own L2TP; --help says what it needs";
+  interop kernel every form of tunnel and session against a kernel's own L2TP; --help says what it needs
+  interop requests the same random requests to the daemon and to a kernel's own L2TP, every answer compared";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -43,6 +44,9 @@ fn run(words: &[&str]) -> Result<()> {
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["interop", "kernel", words @ ..] => interop::kernel(words),
+        ["interop", "requests", words @ ..] => interop::requests(words),
+        // Both sides of "interop requests" are this program, too.
+        ["play", words @ ..] => interop::play(words),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             Ok(())

@@ -22,6 +22,7 @@
 
 pub mod device;
 mod egress;
+mod held;
 pub mod host;
 mod ingress;
 mod l2tpip;
@@ -34,14 +35,16 @@ pub mod socket;
 mod worker;
 
 use std::io;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use device::Device;
 pub use host::SystemHost;
 pub use shared::{Losses, NetEngine};
 pub use socket::TunnelSocket;
 
+pub use held::Held;
 use l2tp_core::SessionKey;
 use l2tp_io::poller::Waker;
 use shared::Shared;
@@ -70,8 +73,14 @@ impl Datapath {
     }
 
     /// The engine, locked: the workers stand still while it is held.
-    pub fn engine(&self) -> MutexGuard<'_, NetEngine> {
-        self.shared.engine()
+    pub fn engine(&self) -> Held<'_> {
+        Held::new(self.shared.engine(), &self.shared.longest)
+    }
+
+    /// The longest time for which [`Self::engine`] was held.
+    #[must_use]
+    pub fn longest_hold(&self) -> Duration {
+        self.shared.longest.read()
     }
 
     /// A host whose sockets and devices these workers serve.

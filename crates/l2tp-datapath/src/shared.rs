@@ -13,6 +13,7 @@ use l2tp_io::rawudp::RawUdp;
 use l2tp_sockets::ppp::UnitKey;
 
 use crate::device::Device;
+use crate::held::Longest;
 use crate::l2tpip::L2tpip;
 use crate::managed::Managed;
 use crate::ppp::PppState;
@@ -74,6 +75,7 @@ pub(crate) struct Shared {
     pub(crate) ppp: Mutex<PppState>,
     pub(crate) stations: Vec<Station>,
     pub(crate) losses: LossCounters,
+    pub(crate) longest: Longest,
     pub(crate) managed: Arc<Managed>,
     /// Sessions whose device somebody else deleted.
     lost: Mutex<Vec<SessionKey>>,
@@ -93,6 +95,7 @@ impl Shared {
             ppp: Mutex::default(),
             stations: (0..workers).map(|_| Station::new()).collect::<io::Result<_>>()?,
             losses: LossCounters::default(),
+            longest: Longest::default(),
             managed: Arc::new(Managed::new()),
             lost: Mutex::default(),
             lost_units: Mutex::default(),

@@ -6,16 +6,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
-use l2tp_abi::genl::l2tp::{L2TP_GENL_NAME, Request, SessionMessage, Stats};
-use l2tp_abi::nl::{Messages, NLMSG_DONE, NLMSG_ERROR};
-use l2tp_io::door::{DoorStream, MAX_MESSAGE};
+use l2tp_client::{Connection, Stats};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::form::{End, Form};
-
-/// The abstract name of a daemon's door.
-const DOOR: &[u8] = b"ferrowire";
 
 /// How long a process may take to end before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -51,19 +45,15 @@ impl Ours {
 
     /// The session's counters, asked at the door.
     pub(super) fn stats(&self, form: &Form) -> anyhow::Result<Stats> {
-        let door = DoorStream::connect(DOOR).context("nobody answers at the door")?;
-        let mut family = None;
-        ask(&door, &get_family(L2TP_GENL_NAME, 1), |message| family = FamilyMessage::parse(message))?;
-        let family = family.context("the daemon does not know the family l2tp")?.id;
-        let mut stats = None;
-        ask(&door, &Request::SessionDump.emit(family, 2), |message| {
-            let session = SessionMessage::parse(message).map(|(_, session)| session);
-            stats = session
-                .filter(|session| session.session_id == form.session_id(End::Ours))
-                .map(|session| session.stats)
-                .or(stats);
-        })?;
-        stats.context("the daemon does not show the session")
+        let mut connection = Connection::door().context("nobody answers at the door")?;
+        let mut found = None;
+        for session in connection.sessions()? {
+            let session = session?;
+            if session.session_id == form.session_id(End::Ours) {
+                found = Some(session.stats);
+            }
+        }
+        found.context("the daemon does not show the session")
     }
 
     /// Ends the daemon as a service manager does and says whether it left in time.
@@ -75,26 +65,6 @@ impl Ours {
 impl Drop for Ours {
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-/// Sends a request and hands over the messages of its answer up to the last.
-fn ask(
-    door: &DoorStream,
-    request: &[u8],
-    mut each: impl FnMut(&l2tp_abi::nl::Message<'_>),
-) -> anyhow::Result<()> {
-    door.send(request, &[])?;
-    let mut buffer = vec![0; MAX_MESSAGE];
-    loop {
-        let length = door.recv(&mut buffer, &mut Vec::new())?;
-        ensure!(length > 0, "the daemon hung up");
-        for message in Messages::new(buffer.get(..length).unwrap_or_default()) {
-            match message.header.kind {
-                NLMSG_DONE | NLMSG_ERROR => return Ok(()),
-                _ => each(&message),
-            }
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use l2tp_abi::nl::{NETLINK_EXT_ACK, emit_overrun};
 use l2tp_datapath::{Losses, NetEngine, SystemHost};
@@ -51,11 +52,18 @@ struct Datagram {
     descriptor: Option<OwnedFd>,
 }
 
+/// What only the edges can count and measure, as it is when a request comes.
+#[derive(Clone, Copy)]
+pub(super) struct Edge {
+    pub(super) losses: Losses,
+    pub(super) longest_hold: Duration,
+}
+
 /// Where the server's answers to one program go.
-struct Replies<'a> {
+pub(super) struct Replies<'a> {
     outbox: &'a mut Outbox,
     heard: &'a mut Vec<Notification>,
-    losses: Losses,
+    edge: Edge,
 }
 
 impl ReplySink<OwnedFd> for Replies<'_> {
@@ -79,7 +87,7 @@ impl ReplySink<OwnedFd> for Replies<'_> {
             control_unclaimed,
             control_refused,
             control_unsent,
-        } = self.losses;
+        } = self.edge.losses;
         vec![
             ("device_refused", device_refused),
             ("frame_malformed", frame_malformed),
@@ -92,6 +100,10 @@ impl ReplySink<OwnedFd> for Replies<'_> {
             ("control_refused", control_refused),
             ("control_unsent", control_unsent),
         ]
+    }
+
+    fn longest_hold(&self) -> Duration {
+        self.edge.longest_hold
     }
 }
 
@@ -171,53 +183,53 @@ impl Caller {
         !self.outbox.datagrams.is_empty()
     }
 
-    /// Answers a request, or goes on with what waits. False when the program is gone.
-    pub(super) fn serve(
+    /// Sends what waits, and takes a request into `buffer` if the program has read all of it: its length, and the descriptor
+    /// beside it.
+    ///
+    /// # Errors
+    /// When the program is gone.
+    pub(super) fn receive(
         &mut self,
         event: Event,
-        engine: &mut NetEngine,
-        host: &mut SystemHost,
         buffer: &mut [u8],
-        losses: Losses,
-        heard: &mut Vec<Notification>,
-    ) -> bool {
-        if self.outbox.flush(&self.stream, self.client.port()).is_err() {
-            return false;
+    ) -> io::Result<Option<(usize, Option<OwnedFd>)>> {
+        self.flush()?;
+        if !event.readable || !self.outbox.datagrams.is_empty() {
+            return Ok(None);
         }
-        let (mut datagram, mut descriptors) = (None, Vec::new());
-        if event.readable && self.outbox.datagrams.is_empty() {
-            match self.stream.recv(buffer, &mut descriptors) {
-                Ok(0) => return false,
-                Ok(length) => datagram = buffer.get(..length),
-                Err(error) if is_passing(&error) => {}
-                Err(_) => return false,
-            }
+        let mut descriptors = Vec::new();
+        match self.stream.recv(buffer, &mut descriptors) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => Ok(Some((length, descriptors.into_iter().next()))),
+            Err(error) if is_passing(&error) => Ok(None),
+            Err(error) => Err(error),
         }
-        let replies = &mut Replies { outbox: &mut self.outbox, heard, losses };
-        let descriptor = descriptors.into_iter().next();
-        let mut server = Server { engine, host, client: &mut self.client, replies, descriptor };
-        if let Some(datagram) = datagram {
-            server.handle_datagram(datagram);
-        }
-        self.go_on(engine, host, losses, heard).is_ok()
     }
 
-    /// Sends, and fetches more of a dump for as long as all of it was taken.
-    fn go_on(
+    /// What serves it: its answers wait until [`Self::flush`].
+    pub(super) fn serve(
         &mut self,
         engine: &mut NetEngine,
         host: &mut SystemHost,
-        losses: Losses,
+        edge: Edge,
         heard: &mut Vec<Notification>,
-    ) -> io::Result<()> {
-        loop {
-            self.outbox.flush(&self.stream, self.client.port())?;
-            if !self.outbox.datagrams.is_empty() || !self.client.is_dumping() {
-                return Ok(());
-            }
-            let replies = &mut Replies { outbox: &mut self.outbox, heard, losses };
-            Server { engine, host, client: &mut self.client, replies, descriptor: None }.continue_dump();
-        }
+        request: impl FnOnce(&mut Server<'_, SystemHost, Replies<'_>>),
+    ) {
+        let replies = &mut Replies { outbox: &mut self.outbox, heard, edge };
+        request(&mut Server { engine, host, client: &mut self.client, replies, descriptor: None });
+    }
+
+    /// Sends what the program has room for.
+    ///
+    /// # Errors
+    /// When the program is gone.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.outbox.flush(&self.stream, self.client.port())
+    }
+
+    /// Whether it has taken all of a dump that there is yet.
+    pub(super) fn wants_more(&self) -> bool {
+        self.outbox.datagrams.is_empty() && self.client.is_dumping()
     }
 }
 

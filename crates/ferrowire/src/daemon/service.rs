@@ -15,7 +15,7 @@ use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
 use l2tp_mgmt::netlink::announce_deaths;
 
-use super::caller::{Caller, Notification};
+use super::caller::{Caller, Edge, Notification};
 use super::exchange::{Exchange, Mailbox};
 
 /// Callers that may be connected at the same time.
@@ -160,19 +160,33 @@ impl Service {
             return;
         };
         let mut heard = Vec::new();
-        let losses = self.datapath.losses();
-        let goes_on = {
-            let mut engine = self.datapath.engine();
-            let goes_on =
-                caller.serve(event, &mut engine, &mut self.host, &mut self.buffer, losses, &mut heard);
-            self.host.settle_ppp();
-            add_deaths(&mut engine, &mut heard);
-            goes_on
-        };
+        let goes_on = self.answer(&mut caller, event, &mut heard).is_ok();
         if goes_on && self.poller.modify(caller.stream(), event.token, caller.interest()).is_ok() {
             self.callers.insert(caller.number(), caller);
         }
         self.tell(&heard);
+    }
+
+    /// Takes a request, or goes on with what waits; the error says that the program is gone. Packets wait for one datagram of
+    /// requests or one page of a dump at a time, and never while something is sent.
+    fn answer(&mut self, caller: &mut Caller, event: Event, heard: &mut Vec<Notification>) -> io::Result<()> {
+        let edge = Edge { losses: self.datapath.losses(), longest_hold: self.datapath.longest_hold() };
+        let mut request = caller.receive(event, &mut self.buffer)?;
+        while request.is_some() || caller.wants_more() {
+            let mut engine = self.datapath.engine();
+            caller.serve(&mut engine, &mut self.host, edge, heard, |server| match request.take() {
+                Some((length, descriptor)) => {
+                    server.descriptor = descriptor;
+                    server.handle_datagram(self.buffer.get(..length).unwrap_or_default());
+                }
+                None => server.continue_dump(),
+            });
+            self.host.settle_ppp();
+            add_deaths(&mut engine, heard);
+            drop(engine);
+            caller.flush()?;
+        }
+        Ok(())
     }
 
     /// Sends notifications to every caller that listens, in every namespace of this daemon: as the kernel does.

@@ -20,7 +20,7 @@ pub enum Rule {
     U64,
     /// At least 8 bytes: milliseconds in 64 bits (`NLA_MSECS`). Programs are told `UINT`.
     Msecs,
-    /// Text that ends in a NUL, of at most so many bytes before it.
+    /// Text that ends in a NUL, of at most so many bytes before it: otherwise `EINVAL`. More bytes behind it are `ERANGE`.
     NulString(u16),
     /// At most so many bytes.
     Binary(u16),
@@ -152,15 +152,21 @@ impl Rule {
         }
         let fits = match self {
             Self::Unspec => return strictness.refuse(Refusal::text("Unsupported attribute")),
-            Self::NulString(max) => ends_within(attribute.payload, usize::from(max)),
+            Self::NulString(max) => {
+                let max = usize::from(max);
+                if !attribute.payload.iter().take(max + 1).any(|byte| *byte == 0) {
+                    return Err(refusal(Errno::EINVAL, "Attribute failed policy validation"));
+                }
+                // A NUL at the end does not count, what stands before it does.
+                attribute.payload.strip_suffix(&[0]).unwrap_or(attribute.payload).len() <= max
+            }
             Self::Binary(max) => len <= usize::from(max),
             Self::Flag => len == 0,
             Self::Nested => len == 0 || len >= NLA_HDRLEN,
             Self::Msecs => len >= 8,
             Self::U8 | Self::U16 | Self::U32 | Self::U64 => self.integer_len().is_none_or(|min| len >= min),
         };
-        let errno = if matches!(self, Self::NulString(_)) { Errno::EINVAL } else { Errno::ERANGE };
-        if fits { Ok(()) } else { Err(refusal(errno, "Attribute failed policy validation")) }
+        if fits { Ok(()) } else { Err(refusal(Errno::ERANGE, "Attribute failed policy validation")) }
     }
 
     /// The exact length of the integers that strict parsers measure.
@@ -216,12 +222,6 @@ const POLICY_MIN_VALUE_U: u16 = 4;
 const POLICY_MAX_VALUE_U: u16 = 5;
 /// `NL_POLICY_TYPE_ATTR_MAX_LENGTH`.
 const POLICY_MAX_LENGTH: u16 = 7;
-
-/// Whether there is a NUL within the first `max + 1` bytes and, a final NUL apart, no more than `max` bytes in all.
-fn ends_within(payload: &[u8], max: usize) -> bool {
-    let text = payload.strip_suffix(&[0]).unwrap_or(payload);
-    text.len() <= max && payload.contains(&0)
-}
 
 /// The attributes of a message by type, each allowed by its rule. `None` from a getter: the attribute is not there.
 #[derive(Clone, Debug)]
@@ -327,7 +327,9 @@ mod tests {
             (2, b"abcd\0", inval),
             (2, b"", inval),
             (2, b"\0", ok),
-            (2, b"a\0bc\0", inval),
+            (2, b"a\0b", ok),
+            (2, b"a\0bc\0", range),
+            (2, b"a\0bcd", range),
             (3, &[0; 8], ok),
             (3, &[0; 9], range),
             (4, &[0], range),

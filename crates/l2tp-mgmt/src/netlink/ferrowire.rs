@@ -79,6 +79,8 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         for (name, value) in self.replies.losses() {
             tell(&format!("loss_{name}"), value);
         }
+        let longest = self.replies.longest_hold().as_micros();
+        tell("held_longest_us", u64::try_from(longest).unwrap_or(u64::MAX));
         messages
     }
 }

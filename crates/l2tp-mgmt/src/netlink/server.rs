@@ -2,6 +2,7 @@
 
 use super::{Client, FERROWIRE_FAMILY_ID};
 use alloc::vec::Vec;
+use core::time::Duration;
 use l2tp_abi::nl::{ExtAck, Message, Messages, NLM_F_ACK, emit_ack};
 use l2tp_core::{Engine, Host};
 
@@ -17,6 +18,11 @@ pub trait ReplySink<D> {
     /// What was lost where the engine does not see it, counter by counter, to be told with the engine's own.
     fn losses(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+
+    /// The longest time for which packets had to wait for a command or a part of a dump.
+    fn longest_hold(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

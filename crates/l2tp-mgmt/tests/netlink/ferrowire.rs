@@ -121,7 +121,7 @@ fn all_counters_are_told() {
         assert_eq!(counters[name], value, "{name}");
     }
     let not_zero = counters.values().filter(|value| **value > 0).count();
-    assert_eq!((not_zero, counters.len()), (want.len() + 1, 6 + DropReason::ALL.len() + 1));
+    assert_eq!((not_zero, counters.len()), (want.len() + 1, 6 + DropReason::ALL.len() + 2));
 }
 
 /// A data packet for session 10 with a frame of `len` bytes.

@@ -2,6 +2,7 @@
 #![cfg(target_endian = "little")]
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "tests; the exemption for test functions does not reach their shared parts"
 )]
 
@@ -10,6 +11,7 @@ mod deaths;
 mod dump;
 mod ferrowire;
 mod host;
+mod independent;
 mod kernel_answers;
 mod lab;
 mod rules;
