@@ -145,7 +145,7 @@ pub fn run(launch: &Launch) -> Result<Ending, Refusal> {
         }
         Side::Child => {
             drop(report);
-            supervise(launch, &families, program::Reporter::new(reporter))
+            supervise(launch, netns, &families, program::Reporter::new(reporter))
         }
     }
 }
@@ -153,6 +153,7 @@ pub fn run(launch: &Launch) -> Result<Ending, Refusal> {
 /// The supervisor's life.
 fn supervise(
     launch: &Launch,
+    home: NetNs,
     families: &[l2tp_abi::genl::ctrl::FamilyMessage],
     reporter: program::Reporter,
 ) -> Result<Ending, Refusal> {
@@ -160,7 +161,7 @@ fn supervise(
     let (mut program, listener) = Program::start(launch, window)?;
     reporter.started(program.number());
     let seen = crate::family::Ids::free_among(families);
-    let starter = Starter::new(launch.subsystem, launch.binary.clone());
+    let starter = Starter::new(launch.subsystem, launch.binary.clone(), home);
     let mut supervisor = Supervisor::new(listener, window, seen, starter, launch.verbose)
         .map_err(Refusal::system("cannot watch the program"))?;
     let result = serve(&mut supervisor, &mut program, reporter);

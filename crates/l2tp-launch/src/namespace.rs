@@ -132,12 +132,17 @@ impl Namespace {
         if let Some(door) = open(&self.netns) {
             return Some(door);
         }
-        if self.is_barren || !starter.starts() {
+        if self.is_barren {
             return None;
         }
-        if let Err(error) = starter.start(&self.netns) {
-            self.is_barren = true;
-            crate::tell(&format!("cannot start a daemon in the program's network namespace: {error}"));
+        match starter.serve(&self.netns) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                self.is_barren = true;
+                crate::tell(&format!("cannot start a daemon in the program's network namespace: {error}"));
+                return None;
+            }
         }
         open(&self.netns)
     }
