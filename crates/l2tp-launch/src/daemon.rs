@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use l2tp_abi::control::{CONTROL_BYTES, Control};
 use l2tp_io::door::DoorStream;
-use l2tp_io::netns::NetNs;
+use l2tp_io::netns::{NetNs, identity};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::setsid;
+
+use crate::namespace::Identity;
 
 /// How long a daemon may take to open the door of a namespace.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,6 +51,14 @@ impl Starter {
     /// One that was called in the namespace `home`.
     pub(crate) fn new(subsystem: Subsystem, binary: PathBuf, home: NetNs) -> Self {
         Self { subsystem, binary, home, own: None }
+    }
+
+    /// The namespace that it was called in.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub(crate) fn home(&self) -> io::Result<Identity> {
+        identity(&self.home)
     }
 
     /// Sees to it that somebody serves `netns`; false when that is not for us to do.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use l2tp_abi::genl::GenlHeader;
 use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
 use l2tp_abi::genl::ferrowire::{
     Actor, FERROWIRE_CMD_ACT, FERROWIRE_GENL_NAME, FERROWIRE_GENL_VERSION, Request,
 };
@@ -24,6 +25,9 @@ use crate::family::Ids;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of answers to one request; the largest is a dump of all sessions.
 const ANSWERS_MAX: usize = 64 << 20;
+
+/// The supervisor itself, as one who asks.
+const OURSELVES: Actor = Actor { port: 0, privileged: true, options: 0 };
 
 /// A connection to the daemon.
 pub(crate) struct Door {
@@ -91,7 +95,7 @@ impl Door {
         part: impl Fn(&Message<'_>) -> Option<String>,
     ) -> io::Result<String> {
         // In our own name: the last request was in that of a program, which may have had no privilege.
-        let mut datagram = Request::Act(Actor { port: 0, privileged: true, options: 0 }).emit(self.own, 0);
+        let mut datagram = Request::Act(OURSELVES).emit(self.own, 0);
         datagram.extend(request.emit(self.own, 1));
         self.stream.send(&datagram, &[])?;
         let mut text = String::new();
@@ -105,6 +109,34 @@ impl Door {
                     return Ok(text);
                 }
                 text.extend(part(&message));
+            }
+        }
+    }
+
+    /// A call on a socket that the daemon holds: the answer and what came beside it, or why it failed.
+    ///
+    /// # Errors
+    /// As [`Door::ask`].
+    pub(crate) fn call(
+        &mut self,
+        request: &SocketRequest<'_>,
+    ) -> io::Result<Result<(SocketAnswer, Option<OwnedFd>), Errno>> {
+        // In our own name, as in `text`.
+        let mut datagram = Request::Act(OURSELVES).emit(self.own, 0);
+        datagram.extend(request.emit(self.own, 1));
+        self.stream.send(&datagram, &[])?;
+        let (mut answer, mut descriptors) = (SocketAnswer::Done, Vec::new());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let datagram = self.receive_with(deadline, &mut descriptors)?;
+            for message in Messages::new(&datagram) {
+                match Ack::parse(&message).filter(|ack| ack.request.seq == 1) {
+                    Some(ack) => {
+                        let result = ack.errno.map_or(Ok(()), |errno| Err(Errno::from_raw_os_error(errno.0)));
+                        return Ok(result.map(|()| (answer, descriptors.pop())));
+                    }
+                    None => answer = SocketAnswer::parse(&message).unwrap_or(answer),
+                }
             }
         }
     }
@@ -190,12 +222,16 @@ impl Door {
     }
 
     fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
+        self.receive_with(deadline, &mut Vec::new())
+    }
+
+    fn receive_with(&mut self, deadline: Instant, descriptors: &mut Vec<OwnedFd>) -> io::Result<Vec<u8>> {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).map_err(|_| Errno::TIMEDOUT)?;
         if poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&left))? == 0 {
             return Err(Errno::TIMEDOUT.into());
         }
-        let length = self.stream.recv(&mut self.buffer, &mut Vec::new())?;
+        let length = self.stream.recv(&mut self.buffer, descriptors)?;
         if length == 0 {
             return Err(Errno::PIPE.into());
         }

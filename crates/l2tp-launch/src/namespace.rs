@@ -188,7 +188,8 @@ impl Namespaces {
         self.known.iter_mut().map(|(identity, namespace)| (*identity, namespace))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.known.is_empty()
+    /// Whether there are any but `home`.
+    pub(crate) fn any_besides(&self, home: Identity) -> bool {
+        self.known.keys().any(|identity| *identity != home)
     }
 }
