@@ -21,7 +21,7 @@ fn nobody_may_look_up_the_family_and_nothing_else() {
          setpriv --bounding-set -net_admin ip l2tp del tunnel tunnel_id 1; echo $?; ip l2tp show tunnel | head -1"
     );
     let output = exec(&host, &["--private"], &script);
-    assert_eq!(text(&output.stdout), "2\n2\n2\nTunnel 1, encap UDP\n");
+    assert_eq!(text(&output.stdout), "1\n2\n2\nTunnel 1, encap UDP\n");
     let told = text(&output.stderr);
     assert_eq!(told.matches("Operation not permitted").count(), 3, "{told}");
 }

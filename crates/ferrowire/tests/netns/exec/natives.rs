@@ -7,13 +7,12 @@ use crate::require;
 use super::{exec, text};
 
 /// Commands that look at everything but L2TP.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 10] = [
     "ip -d link show lo",
     "ip -d -j link",
     "ip addr",
     "ip -s -s link show wan | head -2",
     "ip route show table all",
-    "ip neigh",
     "ss -a -n -t -u -w",
     "ss -a -n -f netlink | wc -l | sed 's/.*/some/'",
     "genl ctrl get name nlctrl",
