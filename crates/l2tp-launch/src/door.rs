@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use l2tp_abi::genl::GenlHeader;
 use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
@@ -16,12 +16,11 @@ use l2tp_abi::nl::{
     done_errno,
 };
 use l2tp_io::door::{DoorStream, MAX_MESSAGE, NAME};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::family::Ids;
 
-/// How long a daemon may take for a request. A create waits for its device, for a fraction of a second at most.
+/// How long a daemon may take for a part of an answer. A create waits for its device, for a fraction of a second at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of answers to one request; the largest is a dump of all sessions.
 const ANSWERS_MAX: usize = 64 << 20;
@@ -54,6 +53,7 @@ impl Door {
     /// `ECONNREFUSED` when there is none.
     pub(crate) fn open() -> io::Result<Self> {
         let stream = DoorStream::connect(NAME)?;
+        stream.set_timeout(Some(PATIENCE))?;
         let mut door = Self { stream, buffer: vec![0; MAX_MESSAGE], ids: Ids::default(), own: 0 };
         door.ids = Ids::of(&door.family(L2TP_GENL_NAME)?);
         door.own = door.family(FERROWIRE_GENL_NAME)?.id;
@@ -100,7 +100,7 @@ impl Door {
         self.stream.send(&datagram, &[])?;
         let mut text = String::new();
         loop {
-            let datagram = self.receive(Instant::now() + PATIENCE)?;
+            let datagram = self.receive()?;
             for message in Messages::new(&datagram) {
                 if let Some(errno) = Ack::parse(&message).and_then(|ack| ack.errno) {
                     return Err(io::Error::from_raw_os_error(errno.0));
@@ -126,9 +126,8 @@ impl Door {
         datagram.extend(request.emit(self.own, 1));
         self.stream.send(&datagram, &[])?;
         let (mut answer, mut descriptors) = (SocketAnswer::Done, Vec::new());
-        let deadline = Instant::now() + PATIENCE;
         loop {
-            let datagram = self.receive_with(deadline, &mut descriptors)?;
+            let datagram = self.receive_with(&mut descriptors)?;
             for message in Messages::new(&datagram) {
                 match Ack::parse(&message).filter(|ack| ack.request.seq == 1) {
                     Some(ack) => {
@@ -147,7 +146,7 @@ impl Door {
     /// As [`Door::text`].
     pub(crate) fn join(&mut self) -> io::Result<()> {
         self.stream.send(&Request::Join(self.ids.group).emit(self.own, 1), &[])?;
-        let datagram = self.receive(Instant::now() + PATIENCE)?;
+        let datagram = self.receive()?;
         match Messages::new(&datagram).next().and_then(|message| Ack::parse(&message)).map(|ack| ack.errno) {
             Some(None) => self.stream.set_nonblocking(true),
             Some(Some(errno)) => Err(io::Error::from_raw_os_error(errno.0)),
@@ -178,10 +177,9 @@ impl Door {
 
     /// The answers up to the mark, and to the end of a dump that was begun before it.
     fn collect(&mut self) -> io::Result<Vec<Vec<u8>>> {
-        let deadline = Instant::now() + PATIENCE;
         let (mut answers, mut bytes, mut marked, mut dumping) = (Vec::new(), 0, false, false);
         while !marked || dumping {
-            let datagram = self.receive(deadline)?;
+            let datagram = self.receive()?;
             if self.is_mark(&datagram) {
                 marked = true;
                 continue;
@@ -209,9 +207,9 @@ impl Door {
 
     fn family(&mut self, name: &str) -> io::Result<FamilyMessage> {
         self.stream.send(&get_family(name, 1), &[])?;
-        let (mut found, deadline) = (None, Instant::now() + PATIENCE);
+        let mut found = None;
         loop {
-            let datagram = self.receive(deadline)?;
+            let datagram = self.receive()?;
             for message in Messages::new(&datagram) {
                 if Ack::parse(&message).is_some() {
                     return found.ok_or_else(|| Errno::PROTO.into());
@@ -221,16 +219,11 @@ impl Door {
         }
     }
 
-    fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
-        self.receive_with(deadline, &mut Vec::new())
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        self.receive_with(&mut Vec::new())
     }
 
-    fn receive_with(&mut self, deadline: Instant, descriptors: &mut Vec<OwnedFd>) -> io::Result<Vec<u8>> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(|_| Errno::TIMEDOUT)?;
-        if poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&left))? == 0 {
-            return Err(Errno::TIMEDOUT.into());
-        }
+    fn receive_with(&mut self, descriptors: &mut Vec<OwnedFd>) -> io::Result<Vec<u8>> {
         let length = self.stream.recv(&mut self.buffer, descriptors)?;
         if length == 0 {
             return Err(Errno::PIPE.into());
