@@ -263,7 +263,7 @@ mod tests {
             let request = question(CTRL_CMD_GETPOLICY, Some(SEEN.family), Some("l2tp"));
             let forwarded = inward(&one(&request), SEEN, DOOR);
             assert_eq!(find(&forwarded[20..], CTRL_ATTR_FAMILY_ID).unwrap().u16(), Some(DOOR.family));
-            let mut answer = |request: &[u8]| {
+            let answer = |request: &[u8]| {
                 let mut out = Vec::new();
                 let options = AckOptions { cap_ack: capped, ext_ack: true };
                 let ext = ExtAck { message: Some("why"), ..ExtAck::default() };

@@ -66,7 +66,7 @@ impl Supervisor {
             Syscall::Getpeername => self.tell_name(at, endpoint, SocketCall::Peer),
             Syscall::Setsockopt => self.set_control_option(at, endpoint),
             Syscall::Getsockopt => self.get_control_option(at, endpoint),
-            Syscall::Ioctl => self.count_bytes(at, endpoint),
+            Syscall::Ioctl => self.count_bytes(at),
             Syscall::Listen | Syscall::Accept | Syscall::Accept4 => Ok(Answer::Fail(Errno::OPNOTSUPP)),
             Syscall::Dup | Syscall::Fcntl => self.duplicate(at, self.window.l2tpip()),
             _ => Ok(Answer::Continue),

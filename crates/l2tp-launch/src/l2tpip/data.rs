@@ -29,7 +29,7 @@ impl Supervisor {
     }
 
     /// The calls that receive.
-    pub(super) fn receive_control(&mut self, at: &Use<'_>, endpoint: Endpoint) -> io::Result<Answer> {
+    pub(super) fn receive_control(&self, at: &Use<'_>, endpoint: Endpoint) -> io::Result<Answer> {
         let Some(target) = Incoming::read(at)? else { return Ok(Answer::Return(0)) };
         if target.flags.contains(RecvFlags::OOB) {
             return Ok(Answer::Fail(Errno::OPNOTSUPP));
@@ -58,7 +58,7 @@ impl Supervisor {
     }
 
     /// ioctl(2) with `SIOCINQ`: bytes of the next message.
-    pub(super) fn count_bytes(&mut self, at: &Use<'_>, _: Endpoint) -> io::Result<Answer> {
+    pub(super) fn count_bytes(&self, at: &Use<'_>) -> io::Result<Answer> {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let waiting = recv(&at.socket, &mut [0_u8; 1], flags).map_or(0, |(_, size)| size);
         let bytes = i32::try_from(waiting.saturating_sub(ENVELOPE_LEN)).unwrap_or(i32::MAX);
