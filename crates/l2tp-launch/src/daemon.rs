@@ -112,7 +112,12 @@ impl Starter {
         if let Some(stdout) = &mut child.stdout {
             BufReader::new(stdout).read_line(&mut word)?;
         }
-        if word.is_empty() { Err(said(child)) } else { Ok(child) }
+        if word.is_empty() {
+            return Err(said(child));
+        }
+        // Nobody reads what it says from here on; it must not wait for that.
+        (child.stdout, child.stderr) = (None, None);
+        Ok(child)
     }
 }
 

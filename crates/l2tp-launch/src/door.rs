@@ -16,6 +16,7 @@ use l2tp_abi::nl::{
     done_errno,
 };
 use l2tp_io::door::{DoorStream, MAX_MESSAGE, NAME};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::family::Ids;
@@ -36,14 +37,6 @@ pub(crate) struct Door {
     pub(crate) ids: Ids,
     /// The id of the family "ferrowire".
     own: u16,
-}
-
-/// How a request came out.
-pub(crate) enum Outcome {
-    /// The datagrams that answer it.
-    Answered(Vec<Vec<u8>>),
-    /// It never reached the daemon, which is gone: it may be sent again.
-    NotSent,
 }
 
 impl Door {
@@ -71,18 +64,22 @@ impl Door {
         actor: Actor,
         request: &[u8],
         descriptor: Option<&OwnedFd>,
-    ) -> io::Result<Outcome> {
+    ) -> io::Result<Vec<Vec<u8>>> {
         let mut datagram = Request::Act(actor).emit(self.own, 0);
         datagram.extend_from_slice(request);
         datagram.resize(datagram.len().next_multiple_of(4), 0);
         self.mark_end(&mut datagram);
         let descriptors: Vec<_> = descriptor.iter().map(|descriptor| descriptor.as_fd()).collect();
-        match self.stream.send(&datagram, &descriptors) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => return Ok(Outcome::NotSent),
-            Err(error) => return Err(error),
-        }
-        self.collect().map(Outcome::Answered)
+        self.stream.send(&datagram, &descriptors)?;
+        self.collect()
+    }
+
+    /// Whether the daemon has hung up.
+    pub(crate) fn is_gone(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut watched = [PollFd::new(&self.stream, PollFlags::empty())];
+        poll(&mut watched, Some(&now))
+            .is_ok_and(|_| watched.iter().any(|fd| fd.revents().contains(PollFlags::HUP)))
     }
 
     /// The text of a dump of the family "ferrowire", of which `part` reads the messages.

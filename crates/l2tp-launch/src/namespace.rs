@@ -92,7 +92,8 @@ impl Namespace {
 
     /// The door; `None` when nobody listens there, nor could be made to.
     pub(crate) fn door(&mut self, starter: &mut Starter) -> Option<&mut Door> {
-        if self.door.is_none() {
+        // A daemon may have been started anew since it was last asked.
+        if self.door.as_ref().is_none_or(Door::is_gone) {
             self.door = self.knock(starter);
         }
         self.door.as_mut()

@@ -16,7 +16,6 @@ use rustix::net::netlink::SocketAddrNetlink;
 use std::os::fd::OwnedFd;
 
 use super::is_kernel;
-use crate::door::Outcome;
 use crate::family::{Ids, Kind, classify, inward, outward};
 use crate::notify::Answer;
 use crate::supervisor::Supervisor;
@@ -88,7 +87,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Asks, twice if the daemon was started anew since it was last asked. The answers are as the program wants them.
+    /// Asks; the answers are as the program wants them.
     fn ask(
         &mut self,
         at: &Use<'_>,
@@ -100,22 +99,16 @@ impl Supervisor {
         let gone = || io::Error::from(Errno::CONNREFUSED);
         let identity = self.sockets.get_mut(at.cookie).map(|socket| socket.namespace).ok_or_else(gone)?;
         let namespace = self.namespaces.get_mut(identity).ok_or_else(gone)?;
-        for _ in 0..2 {
-            let door = namespace.door(&mut self.starter).ok_or_else(gone)?;
-            let ids = door.ids;
-            let Some(message) = Messages::new(request).next() else { break };
-            match door.ask(actor, &inward(&message, seen, ids), descriptor) {
-                Ok(Outcome::Answered(answers)) => {
-                    return Ok(Answers::translated(answers, request, ids, seen));
-                }
-                Ok(Outcome::NotSent) => namespace.lose_door(),
-                Err(error) => {
-                    namespace.lose_door();
-                    return Err(error);
-                }
+        let door = namespace.door(&mut self.starter).ok_or_else(gone)?;
+        let ids = door.ids;
+        let message = Messages::new(request).next().ok_or(Errno::INVAL)?;
+        match door.ask(actor, &inward(&message, seen, ids), descriptor) {
+            Ok(answers) => Ok(Answers::translated(answers, request, ids, seen)),
+            Err(error) => {
+                namespace.lose_door();
+                Err(error)
             }
         }
-        Err(gone())
     }
 
     /// Whether there is somebody to ask.
