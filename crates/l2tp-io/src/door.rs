@@ -8,7 +8,7 @@ use rustix::net::sockopt;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
-    listen, recvmsg, sendmsg, socket_with,
+    listen, recvmsg, sendmsg, socket_with, socketpair,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -82,6 +82,15 @@ impl DoorStream {
         let descriptor = seqpacket(SocketFlags::empty())?;
         connect(&descriptor, &SocketAddrUnix::new_abstract_name(name)?)?;
         Ok(Self::from(descriptor))
+    }
+
+    /// Two streams that are each other's other side.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOMEM` of socketpair(2).
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (near, far) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Self::from(near), Self::from(far)))
     }
 
     /// Takes an end of a pair that this process inherited under a number, and keeps it from programs that it starts.

@@ -1,22 +1,34 @@
-//! Daemons that the supervisor starts: of its own (`--private`), or for everybody (`--auto`).
+//! Daemons that the supervisor starts: one of its own for all namespaces that the program uses (`--private`), or one for
+//! everybody in the namespace that it was called in (`--auto`).
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use l2tp_io::netns::NetNs;
-use rustix::process::{Pid, Signal, kill_process, setsid};
-use std::os::fd::AsFd;
+use l2tp_abi::control::{CONTROL_BYTES, Control};
+use l2tp_io::door::DoorStream;
+use l2tp_io::netns::{NetNs, identity};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::process::setsid;
+
+use crate::namespace::Identity;
+
+/// How long a daemon may take to open the door of a namespace.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose the subsystem is that the program sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subsystem {
     /// That of the daemon which serves the namespace; without one there is none.
     Existing,
-    /// The same, and a daemon is started where there is none. It stays.
+    /// The same, and a daemon is started where there is none in the namespace of the caller. It stays.
     Auto,
-    /// Daemons of the program's own, one in each namespace that it uses. They end with it.
+    /// A daemon of the program's own, for every namespace that it uses. It ends with the program, and lets go of a
+    /// namespace that nobody uses any more.
     Private,
 }
 
@@ -25,39 +37,76 @@ pub(crate) struct Starter {
     subsystem: Subsystem,
     /// The binary that has the verb `daemon`.
     binary: PathBuf,
-    own: Vec<Child>,
+    home: NetNs,
+    own: Option<Own>,
+}
+
+/// A daemon of our own, and the socket over which it is given namespaces.
+struct Own {
+    child: Child,
+    control: DoorStream,
 }
 
 impl Starter {
-    pub(crate) fn new(subsystem: Subsystem, binary: PathBuf) -> Self {
-        Self { subsystem, binary, own: Vec::new() }
+    /// One that was called in the namespace `home`.
+    pub(crate) fn new(subsystem: Subsystem, binary: PathBuf, home: NetNs) -> Self {
+        Self { subsystem, binary, home, own: None }
     }
 
-    /// Whether it starts any.
-    pub(crate) fn starts(&self) -> bool {
-        self.subsystem != Subsystem::Existing
-    }
-
-    /// Starts one in `netns` and waits until it answers.
+    /// The namespace that it was called in.
     ///
     /// # Errors
-    /// Those of exec(2) and setns(2); what the daemon said when it ended at once.
-    pub(crate) fn start(&mut self, netns: &NetNs) -> io::Result<()> {
-        let mut command = Command::new(&self.binary);
-        command.arg("daemon").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if self.subsystem == Subsystem::Private {
-            command.arg("--die-with-parent");
+    /// None in practice.
+    pub(crate) fn home(&self) -> io::Result<Identity> {
+        identity(&self.home)
+    }
+
+    /// Sees to it that somebody serves `netns`; false when that is not for us to do.
+    ///
+    /// # Errors
+    /// Those of exec(2); what the daemon said when it ended at once; why it refused.
+    pub(crate) fn serve(&mut self, netns: &NetNs) -> io::Result<bool> {
+        match self.subsystem {
+            Subsystem::Existing => return Ok(false),
+            Subsystem::Auto if !netns.same_as(&self.home)? => return Ok(false),
+            Subsystem::Auto => drop(self.start(&[], true)?),
+            Subsystem::Private => self.serve_with_own(netns)?,
         }
-        let (netns, detach) = (netns.as_fd().try_clone_to_owned()?, self.subsystem == Subsystem::Auto);
-        let netns = NetNs::from(netns);
-        let prepare = move || {
-            if detach {
-                setsid()?;
-            }
-            netns.enter()
-        };
-        // SAFETY: the child has one thread; it makes two system calls.
-        unsafe { command.pre_exec(prepare) };
+        Ok(true)
+    }
+
+    /// Ends the daemon that is our own, and waits for it: what it made goes with it.
+    pub(crate) fn end(&mut self) {
+        if let Some(Own { mut child, control }) = self.own.take() {
+            drop(control);
+            // Nothing follows from how it ended.
+            let _: io::Result<_> = child.wait();
+        }
+    }
+
+    fn serve_with_own(&mut self, netns: &NetNs) -> io::Result<()> {
+        if self.own.as_mut().is_some_and(|own| !matches!(own.child.try_wait(), Ok(None))) {
+            self.own = None;
+        }
+        if self.own.is_none() {
+            let (control, theirs) = DoorStream::pair()?;
+            fcntl_setfd(&theirs, FdFlags::empty())?;
+            let number = theirs.as_fd().as_raw_fd().to_string();
+            let child = self.start(&["--control-fd", &number, "--die-with-parent"], false)?;
+            self.own = Some(Own { child, control });
+        }
+        self.own.as_ref().map_or(Ok(()), |own| own.hand_in(netns))
+    }
+
+    /// Starts a daemon with these options, and waits until it answers.
+    fn start(&self, options: &[&str], detached: bool) -> io::Result<Child> {
+        let mut command = Command::new(&self.binary);
+        command.arg("daemon").args(options);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if detached {
+            // SAFETY: the child has one thread; it makes one system call.
+            unsafe { command.pre_exec(|| Ok(setsid().map(drop)?)) };
+        }
         let mut child = command.spawn()?;
         let mut word = String::new();
         if let Some(stdout) = &mut child.stdout {
@@ -66,21 +115,40 @@ impl Starter {
         if word.is_empty() {
             return Err(said(child));
         }
-        if self.subsystem == Subsystem::Private {
-            self.own.push(child);
+        // Nobody reads what it says from here on; it must not wait for that.
+        (child.stdout, child.stderr) = (None, None);
+        Ok(child)
+    }
+}
+
+impl Own {
+    /// Has it serve a namespace.
+    fn hand_in(&self, netns: &NetNs) -> io::Result<()> {
+        // What it told of namespaces that are gone: their doors are closed, which says the same.
+        while self.hears(Duration::ZERO)? {
+            self.hear()?;
         }
-        Ok(())
+        self.control.send(&Control::Serve.emit(), &[netns.as_fd()])?;
+        while self.hears(PATIENCE)? {
+            match self.hear()? {
+                Some(Control::Serving { .. }) => return Ok(()),
+                Some(Control::Refused { errno }) => return Err(io::Error::from_raw_os_error(errno.0)),
+                _ => {}
+            }
+        }
+        Err(Errno::TIMEDOUT.into())
     }
 
-    /// Ends the daemons that are our own, and waits for them: what they made goes with them.
-    pub(crate) fn end(&mut self) {
-        for child in &self.own {
-            // One that is gone needs no signal.
-            let _: Result<(), _> = kill_process(Pid::from_child(child), Signal::TERM);
-        }
-        for mut child in self.own.drain(..) {
-            // Nothing follows from how it ended.
-            let _: io::Result<_> = child.wait();
+    fn hears(&self, time: Duration) -> io::Result<bool> {
+        let time = Timespec::try_from(time).map_err(|_| Errno::INVAL)?;
+        Ok(poll(&mut [PollFd::new(&self.control, PollFlags::IN)], Some(&time))? > 0)
+    }
+
+    fn hear(&self) -> io::Result<Option<Control>> {
+        let mut buffer = [0; CONTROL_BYTES];
+        match self.control.recv(&mut buffer, &mut Vec::new())? {
+            0 => Err(Errno::PIPE.into()),
+            length => Ok(buffer.get(..length).and_then(Control::parse)),
         }
     }
 }

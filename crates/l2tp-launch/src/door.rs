@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use l2tp_abi::genl::GenlHeader;
 use l2tp_abi::genl::ctrl::{FamilyMessage, get_family};
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
 use l2tp_abi::genl::ferrowire::{
     Actor, FERROWIRE_CMD_ACT, FERROWIRE_GENL_NAME, FERROWIRE_GENL_VERSION, Request,
 };
@@ -20,10 +21,13 @@ use rustix::io::Errno;
 
 use crate::family::Ids;
 
-/// How long a daemon may take for a request. A create waits for its device, for a fraction of a second at most.
+/// How long a daemon may take for a part of an answer. A create waits for its device, for a fraction of a second at most.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of answers to one request; the largest is a dump of all sessions.
 const ANSWERS_MAX: usize = 64 << 20;
+
+/// The supervisor itself, as one who asks.
+const OURSELVES: Actor = Actor { port: 0, privileged: true, options: 0 };
 
 /// A connection to the daemon.
 pub(crate) struct Door {
@@ -35,14 +39,6 @@ pub(crate) struct Door {
     own: u16,
 }
 
-/// How a request came out.
-pub(crate) enum Outcome {
-    /// The datagrams that answer it.
-    Answered(Vec<Vec<u8>>),
-    /// It never reached the daemon, which is gone: it may be sent again.
-    NotSent,
-}
-
 impl Door {
     /// Connects to the daemon of the namespace of the calling thread, and asks for its ids.
     ///
@@ -50,6 +46,7 @@ impl Door {
     /// `ECONNREFUSED` when there is none.
     pub(crate) fn open() -> io::Result<Self> {
         let stream = DoorStream::connect(NAME)?;
+        stream.set_timeout(Some(PATIENCE))?;
         let mut door = Self { stream, buffer: vec![0; MAX_MESSAGE], ids: Ids::default(), own: 0 };
         door.ids = Ids::of(&door.family(L2TP_GENL_NAME)?);
         door.own = door.family(FERROWIRE_GENL_NAME)?.id;
@@ -67,18 +64,22 @@ impl Door {
         actor: Actor,
         request: &[u8],
         descriptor: Option<&OwnedFd>,
-    ) -> io::Result<Outcome> {
+    ) -> io::Result<Vec<Vec<u8>>> {
         let mut datagram = Request::Act(actor).emit(self.own, 0);
         datagram.extend_from_slice(request);
         datagram.resize(datagram.len().next_multiple_of(4), 0);
         self.mark_end(&mut datagram);
         let descriptors: Vec<_> = descriptor.iter().map(|descriptor| descriptor.as_fd()).collect();
-        match self.stream.send(&datagram, &descriptors) {
-            Ok(()) => {}
-            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => return Ok(Outcome::NotSent),
-            Err(error) => return Err(error),
-        }
-        self.collect().map(Outcome::Answered)
+        self.stream.send(&datagram, &descriptors)?;
+        self.collect()
+    }
+
+    /// Whether the daemon has hung up.
+    pub(crate) fn is_gone(&self) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut watched = [PollFd::new(&self.stream, PollFlags::empty())];
+        poll(&mut watched, Some(&now))
+            .is_ok_and(|_| watched.iter().any(|fd| fd.revents().contains(PollFlags::HUP)))
     }
 
     /// The text of a dump of the family "ferrowire", of which `part` reads the messages.
@@ -91,12 +92,12 @@ impl Door {
         part: impl Fn(&Message<'_>) -> Option<String>,
     ) -> io::Result<String> {
         // In our own name: the last request was in that of a program, which may have had no privilege.
-        let mut datagram = Request::Act(Actor { port: 0, privileged: true, options: 0 }).emit(self.own, 0);
+        let mut datagram = Request::Act(OURSELVES).emit(self.own, 0);
         datagram.extend(request.emit(self.own, 1));
         self.stream.send(&datagram, &[])?;
         let mut text = String::new();
         loop {
-            let datagram = self.receive(Instant::now() + PATIENCE)?;
+            let datagram = self.receive()?;
             for message in Messages::new(&datagram) {
                 if let Some(errno) = Ack::parse(&message).and_then(|ack| ack.errno) {
                     return Err(io::Error::from_raw_os_error(errno.0));
@@ -109,13 +110,40 @@ impl Door {
         }
     }
 
+    /// A call on a socket that the daemon holds: the answer and what came beside it, or why it failed.
+    ///
+    /// # Errors
+    /// As [`Door::ask`].
+    pub(crate) fn call(
+        &mut self,
+        request: &SocketRequest<'_>,
+    ) -> io::Result<Result<(SocketAnswer, Option<OwnedFd>), Errno>> {
+        // In our own name, as in `text`.
+        let mut datagram = Request::Act(OURSELVES).emit(self.own, 0);
+        datagram.extend(request.emit(self.own, 1));
+        self.stream.send(&datagram, &[])?;
+        let (mut answer, mut descriptors) = (SocketAnswer::Done, Vec::new());
+        loop {
+            let datagram = self.receive_with(&mut descriptors)?;
+            for message in Messages::new(&datagram) {
+                match Ack::parse(&message).filter(|ack| ack.request.seq == 1) {
+                    Some(ack) => {
+                        let result = ack.errno.map_or(Ok(()), |errno| Err(Errno::from_raw_os_error(errno.0)));
+                        return Ok(result.map(|()| (answer, descriptors.pop())));
+                    }
+                    None => answer = SocketAnswer::parse(&message).unwrap_or(answer),
+                }
+            }
+        }
+    }
+
     /// Joins the multicast group "l2tp": [`Door::hear`] then tells what is sent to it.
     ///
     /// # Errors
     /// As [`Door::text`].
     pub(crate) fn join(&mut self) -> io::Result<()> {
         self.stream.send(&Request::Join(self.ids.group).emit(self.own, 1), &[])?;
-        let datagram = self.receive(Instant::now() + PATIENCE)?;
+        let datagram = self.receive()?;
         match Messages::new(&datagram).next().and_then(|message| Ack::parse(&message)).map(|ack| ack.errno) {
             Some(None) => self.stream.set_nonblocking(true),
             Some(Some(errno)) => Err(io::Error::from_raw_os_error(errno.0)),
@@ -146,10 +174,9 @@ impl Door {
 
     /// The answers up to the mark, and to the end of a dump that was begun before it.
     fn collect(&mut self) -> io::Result<Vec<Vec<u8>>> {
-        let deadline = Instant::now() + PATIENCE;
         let (mut answers, mut bytes, mut marked, mut dumping) = (Vec::new(), 0, false, false);
         while !marked || dumping {
-            let datagram = self.receive(deadline)?;
+            let datagram = self.receive()?;
             if self.is_mark(&datagram) {
                 marked = true;
                 continue;
@@ -177,9 +204,9 @@ impl Door {
 
     fn family(&mut self, name: &str) -> io::Result<FamilyMessage> {
         self.stream.send(&get_family(name, 1), &[])?;
-        let (mut found, deadline) = (None, Instant::now() + PATIENCE);
+        let mut found = None;
         loop {
-            let datagram = self.receive(deadline)?;
+            let datagram = self.receive()?;
             for message in Messages::new(&datagram) {
                 if Ack::parse(&message).is_some() {
                     return found.ok_or_else(|| Errno::PROTO.into());
@@ -189,13 +216,12 @@ impl Door {
         }
     }
 
-    fn receive(&mut self, deadline: Instant) -> io::Result<Vec<u8>> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec::try_from(left).map_err(|_| Errno::TIMEDOUT)?;
-        if poll(&mut [PollFd::new(&self.stream, PollFlags::IN)], Some(&left))? == 0 {
-            return Err(Errno::TIMEDOUT.into());
-        }
-        let length = self.stream.recv(&mut self.buffer, &mut Vec::new())?;
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        self.receive_with(&mut Vec::new())
+    }
+
+    fn receive_with(&mut self, descriptors: &mut Vec<OwnedFd>) -> io::Result<Vec<u8>> {
+        let length = self.stream.recv(&mut self.buffer, descriptors)?;
         if length == 0 {
             return Err(Errno::PIPE.into());
         }

@@ -13,9 +13,15 @@ pub(crate) use syscalls::{NATIVE, Syscall, Table};
 
 use crate::window::Window;
 use assembler::{Assembler, Label};
+use rustix::net::AddressFamily;
 
 /// `AF_NETLINK` socket protocol (include/uapi/linux/netlink.h).
-pub(crate) const NETLINK_GENERIC: u32 = 16;
+const NETLINK_GENERIC: u32 = 16;
+/// Protocol of L2TP over IP (include/uapi/linux/in.h).
+const IPPROTO_L2TP: u32 = 115;
+
+/// `SIOCINQ` (include/uapi/asm-generic/ioctls.h).
+const FIONREAD: u32 = 0x541b;
 
 /// Offsets in `struct seccomp_data`, for words of 32 bits on little-endian machines.
 const NUMBER: u32 = 0;
@@ -48,6 +54,17 @@ const ON_SOCKETS: [Syscall; 13] = [
     Syscall::Dup,
 ];
 
+/// Calls whose first argument is a descriptor of the L2TPIP part of the window.
+const ON_L2TPIP: [Syscall; 7] = [
+    Syscall::Bind,
+    Syscall::Getsockname,
+    Syscall::Getpeername,
+    Syscall::Getsockopt,
+    Syscall::Listen,
+    Syscall::Accept,
+    Syscall::Accept4,
+];
+
 /// The filter for the machine of `table`.
 pub(crate) fn build(table: &Table, window: Window, opens: Opens) -> Vec<Instruction> {
     let mut code = Assembler::default();
@@ -56,17 +73,16 @@ pub(crate) fn build(table: &Table, window: Window, opens: Opens) -> Vec<Instruct
     code.load(NUMBER);
     // On x86-64, calls of the x32 kind: other numbers, other structures.
     code.jump_if_at_least(0x4000_0000, Label::Allow);
-    for call in ON_SOCKETS {
-        if let Some(number) = table.number(call) {
-            code.jump_if_equal(number, Label::Descriptor);
-        }
-    }
-    for (call, label) in [
+    let sockets = ON_SOCKETS.map(|call| (call, Label::Descriptor));
+    let l2tpip = ON_L2TPIP.map(|call| (call, Label::L2tpip));
+    let others = [
         (Syscall::Fcntl, Label::Fcntl),
+        (Syscall::Ioctl, Label::Ioctl),
         (Syscall::Socket, Label::Socket),
         (Syscall::Openat, Label::Openat),
         (Syscall::Open, Label::Open),
-    ] {
+    ];
+    for (call, label) in sockets.into_iter().chain(l2tpip).chain(others) {
         if let Some(number) = table.number(call) {
             code.jump_if_equal(number, label);
         }
@@ -74,18 +90,25 @@ pub(crate) fn build(table: &Table, window: Window, opens: Opens) -> Vec<Instruct
     code.allow();
     socket(&mut code);
     opening(&mut code, opens);
-    fcntl(&mut code);
+    controls(&mut code, window);
     descriptor(&mut code, window);
     code.finish()
 }
 
-/// socket(2): generic netlink.
+/// socket(2): generic netlink, and protocol 115 over IPv4 and IPv6.
 fn socket(code: &mut Assembler) {
+    let number = |family: AddressFamily| u32::from(family.as_raw());
     code.place(Label::Socket);
     code.load(argument(0));
-    code.jump_unless_equal(u32::from(rustix::net::AddressFamily::NETLINK.as_raw()), Label::Allow);
+    code.jump_if_equal(number(AddressFamily::INET), Label::Internet);
+    code.jump_if_equal(number(AddressFamily::INET6), Label::Internet);
+    code.jump_unless_equal(number(AddressFamily::NETLINK), Label::Allow);
     code.load(argument(2));
     code.jump_unless_equal(NETLINK_GENERIC, Label::Allow);
+    code.notify();
+    code.place(Label::Internet);
+    code.load(argument(2));
+    code.jump_unless_equal(IPPROTO_L2TP, Label::Allow);
     code.notify();
 }
 
@@ -104,8 +127,16 @@ fn opening(code: &mut Assembler, opens: Opens) {
     }
 }
 
-/// fcntl(2): copies of a descriptor.
-fn fcntl(code: &mut Assembler) {
+/// ioctl(2): how many bytes can be read. fcntl(2): copies of a descriptor.
+fn controls(code: &mut Assembler, window: Window) {
+    code.place(Label::Ioctl);
+    code.load(argument(1));
+    code.jump_unless_equal(FIONREAD, Label::Allow);
+    code.place(Label::L2tpip);
+    code.load(argument(0));
+    code.jump_unless_at_least(window.middle, Label::Allow);
+    code.jump_if_at_least(window.end, Label::Allow);
+    code.notify();
     code.place(Label::Fcntl);
     code.load(argument(1));
     code.jump_if_equal(libc::F_DUPFD.cast_unsigned(), Label::Descriptor);

@@ -12,25 +12,7 @@ mod receive;
 mod send;
 mod socket;
 
-pub(crate) use socket::{Socket, Sockets};
-
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
-
-use crate::notify::Call;
-use crate::remote::Memory;
-use crate::task::Process;
-
-/// A trapped call on one of these sockets.
-pub(crate) struct Use<'a> {
-    pub(crate) call: &'a Call,
-    pub(crate) process: Rc<Process>,
-    pub(crate) memory: Memory,
-    /// Our copy of the socket, for as long as the call is handled.
-    pub(crate) socket: OwnedFd,
-    /// What the kernel calls it (`SO_COOKIE`); never used again for another.
-    pub(crate) cookie: u64,
-}
+pub(crate) use socket::{SOCKETS_MAX, Socket, Sockets};
 
 /// Bytes of `struct sockaddr_nl`. Layout: family u16, padding u16, port id u32, groups u32.
 const ADDRESS_SIZE: usize = 12;

@@ -23,6 +23,8 @@ mod door;
 mod family;
 mod filter;
 mod genl;
+mod give;
+mod l2tpip;
 mod launch;
 mod modprobe;
 mod namespace;
@@ -32,6 +34,7 @@ mod remote;
 mod supervisor;
 mod sys;
 mod task;
+mod transfer;
 mod window;
 
 pub use daemon::Subsystem;

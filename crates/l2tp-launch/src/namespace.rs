@@ -92,7 +92,8 @@ impl Namespace {
 
     /// The door; `None` when nobody listens there, nor could be made to.
     pub(crate) fn door(&mut self, starter: &mut Starter) -> Option<&mut Door> {
-        if self.door.is_none() {
+        // A daemon may have been started anew since it was last asked.
+        if self.door.as_ref().is_none_or(Door::is_gone) {
             self.door = self.knock(starter);
         }
         self.door.as_mut()
@@ -132,12 +133,17 @@ impl Namespace {
         if let Some(door) = open(&self.netns) {
             return Some(door);
         }
-        if self.is_barren || !starter.starts() {
+        if self.is_barren {
             return None;
         }
-        if let Err(error) = starter.start(&self.netns) {
-            self.is_barren = true;
-            crate::tell(&format!("cannot start a daemon in the program's network namespace: {error}"));
+        match starter.serve(&self.netns) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => {
+                self.is_barren = true;
+                crate::tell(&format!("cannot start a daemon in the program's network namespace: {error}"));
+                return None;
+            }
         }
         open(&self.netns)
     }
@@ -183,7 +189,8 @@ impl Namespaces {
         self.known.iter_mut().map(|(identity, namespace)| (*identity, namespace))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.known.is_empty()
+    /// Whether there are any but `home`.
+    pub(crate) fn any_besides(&self, home: Identity) -> bool {
+        self.known.keys().any(|identity| *identity != home)
     }
 }

@@ -11,11 +11,13 @@ use crate::daemon::Starter;
 use crate::defer::Waiting;
 use crate::family::{Ids, outward};
 use crate::filter::Syscall;
-use crate::genl::{Sockets, Use};
+use crate::genl::Sockets;
+use crate::l2tpip::Endpoints;
 use crate::namespace::{Identity, Namespaces};
 use crate::notify::{Answer, Call, Listener};
 use crate::remote::Memory;
 use crate::task::Tasks;
+use crate::transfer::Use;
 use crate::window::Window;
 
 /// How often it is looked whether a namespace is still in use.
@@ -25,10 +27,13 @@ const TICK: Duration = Duration::from_millis(10);
 /// Events taken at once.
 const EVENTS: usize = 16;
 
+/// The address family of netlink, as socket(2) takes it.
+const NETLINK: u32 = libc::AF_NETLINK.cast_unsigned();
+
 const LISTENER: u64 = 0;
 const PROGRAM: u64 = 1;
-/// Connections that hear notifications; which of them does not matter.
-const EAR: u64 = 2;
+/// What somebody waits for: notifications, a socket to be readable. Which of them does not matter.
+pub(crate) const AWAITED: u64 = 2;
 
 /// What woke the supervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +50,15 @@ pub(crate) struct Supervisor {
     pub(crate) window: Window,
     pub(crate) tasks: Tasks,
     pub(crate) sockets: Sockets,
+    pub(crate) endpoints: Endpoints,
     pub(crate) namespaces: Namespaces,
     pub(crate) starter: Starter,
     /// The ids that programs see.
     pub(crate) seen: Ids,
     pub(crate) waiting: Vec<Waiting>,
-    poller: Poller,
+    pub(crate) poller: Poller,
+    /// The namespace that we are in.
+    home: Identity,
     /// A socket may have no room for what is there for it.
     pub(crate) is_backed_up: bool,
     last_tick: Instant,
@@ -67,17 +75,20 @@ impl Supervisor {
         verbose: bool,
     ) -> io::Result<Self> {
         let poller = Poller::new()?;
+        let starter_home = starter.home()?;
         poller.add(&listener, LISTENER, Interest::Read)?;
         Ok(Self {
             listener,
             window,
             tasks: Tasks::default(),
             sockets: Sockets::new()?,
+            endpoints: Endpoints::new()?,
             namespaces: Namespaces::default(),
             starter,
             seen,
             waiting: Vec::new(),
             poller,
+            home: starter_home,
             is_backed_up: false,
             last_tick: Instant::now(),
             next_sweep: None,
@@ -132,7 +143,7 @@ impl Supervisor {
         let Some(namespace) = self.namespaces.get_mut(identity) else { return };
         if let Ok(Some(ear)) = namespace.listen() {
             // It has just been opened: it can be watched.
-            let _: io::Result<()> = self.poller.add(ear, EAR, Interest::Read);
+            let _: io::Result<()> = self.poller.add(ear, AWAITED, Interest::Read);
         }
     }
 
@@ -144,7 +155,7 @@ impl Supervisor {
             crate::tell(&format!("{} {:?} -> {answer:?}", call.thread.as_raw_nonzero(), call.syscall));
         }
         if let Answer::Wait(deadline) = answer {
-            self.waiting.push(Waiting { call, deadline });
+            self.wait(call, deadline);
         }
         self.listener.answer(&call, &answer);
     }
@@ -152,7 +163,8 @@ impl Supervisor {
     /// What becomes of a call. Whatever goes wrong with us, the call goes on as if it had not been trapped.
     pub(crate) fn handle(&mut self, call: &Call) -> Answer {
         let handled = catch_unwind(AssertUnwindSafe(|| match call.syscall {
-            Syscall::Socket => self.open_generic_netlink(call),
+            Syscall::Socket if call.word(0) == NETLINK => self.open_generic_netlink(call),
+            Syscall::Socket => self.open_l2tpip(call),
             Syscall::Open | Syscall::Openat => self.open_path(call),
             _ => self.handle_use(call),
         }));
@@ -173,18 +185,23 @@ impl Supervisor {
         let process = self.tasks.process(call.thread)?;
         let socket = process.descriptor(call.int(0))?;
         let cookie = rustix::net::sockopt::socket_cookie(&socket)?;
+        let at = Use { call, process, memory: Memory::of(call.thread), socket, cookie };
+        if let Some(endpoint) = self.endpoints.get(cookie) {
+            return self.use_l2tpip(&at, endpoint);
+        }
         let Some(known) = self.sockets.get_mut(cookie) else { return Ok(Answer::Continue) };
         known.used_by(call.thread);
-        let at = Use { call, process, memory: Memory::of(call.thread), socket, cookie };
         match call.syscall {
             Syscall::Sendto | Syscall::Sendmsg | Syscall::Sendmmsg | Syscall::Write | Syscall::Writev => {
                 self.send(&at)
             }
             Syscall::Setsockopt => self.set_option(&at),
             Syscall::Connect => self.connect(&at),
-            Syscall::Dup => self.duplicate(&at, 0, false),
-            Syscall::Fcntl => self.duplicate(&at, call.word(2), call.int(1) == libc::F_DUPFD_CLOEXEC),
-            _ => self.receive(&at),
+            Syscall::Dup | Syscall::Fcntl => self.duplicate(&at, self.window.netlink()),
+            Syscall::Recvfrom | Syscall::Recvmsg | Syscall::Recvmmsg | Syscall::Read | Syscall::Readv => {
+                self.receive(&at)
+            }
+            _ => Ok(Answer::Continue),
         }
     }
 
@@ -241,11 +258,14 @@ impl Supervisor {
     fn sweep(&mut self, now: Instant) {
         self.next_sweep = None;
         // What cannot be found out is kept.
-        if self.sockets.forget_closed().is_err() {
+        if self.sockets.forget_closed().and_then(|()| self.endpoints.forget_closed()).is_err() {
             return;
         }
-        self.namespaces.retain(|identity| self.sockets.any_in(identity, false));
-        if !self.namespaces.is_empty() {
+        let (sockets, endpoints, home) = (&self.sockets, &self.endpoints, self.home);
+        let is_used = |identity| sockets.any_in(identity, false) || endpoints.any_in(identity);
+        // Our own namespace lives for as long as we do.
+        self.namespaces.retain(|identity| identity == home || is_used(identity));
+        if self.namespaces.any_besides(home) {
             self.next_sweep = Some(now + SWEEP);
         }
     }

@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open}
 use crate::sys;
 
 /// Threads that are remembered; above that, all are forgotten.
-const REMEMBERED_MAX: usize = 1024;
+const REMEMBERED_MAX: usize = 256;
 
 /// The process of a thread that called.
 #[derive(Debug)]
@@ -71,7 +71,15 @@ impl Tasks {
         if let Some(process) = self.processes.get(&thread).filter(|process| process.has(thread)) {
             return Ok(Rc::clone(process));
         }
-        let process = Rc::new(Process::of(thread)?);
+        let process = match Process::of(thread) {
+            // Too many of them, for this process's limit of open files.
+            Err(error) if error.raw_os_error() == Some(libc::EMFILE) => {
+                self.processes.clear();
+                Process::of(thread)?
+            }
+            process => process?,
+        };
+        let process = Rc::new(process);
         // Its number may have changed hands while it was looked up.
         if !process.has(thread) {
             return Err(Errno::SRCH.into());

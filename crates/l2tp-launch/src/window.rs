@@ -1,16 +1,18 @@
 //! The window: the descriptor numbers that emulated sockets get, so that the filter knows them by their number.
 
+use std::ops::Range;
+
 use rustix::process::{Resource, getrlimit};
 
 /// select(2) knows no descriptor from here on, and programs use it.
 const SELECT_MAX: u32 = 1024;
-/// Numbers that a window has at most.
-const WIDTH_MAX: u32 = 256;
 
-/// A range of descriptor numbers, `end` not included.
+/// A range of descriptor numbers, from `start` to before `end`: up to `middle` those of netlink sockets, from there on
+/// those of L2TPIP sockets, of which more calls are trapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) start: u32,
+    pub(crate) middle: u32,
     pub(crate) end: u32,
 }
 
@@ -21,15 +23,21 @@ impl Window {
         Self::below(u32::try_from(limit).unwrap_or(u32::MAX))
     }
 
-    /// The upper quarter of what is below `limit` and below the reach of select(2).
+    /// The upper half of what is below `limit` and below the reach of select(2); a quarter of it for netlink.
     fn below(limit: u32) -> Self {
         let end = limit.min(SELECT_MAX);
-        Self { start: end - (end / 4).min(WIDTH_MAX), end }
+        let start = end - end / 2;
+        Self { start, middle: start + (end - start) / 4, end }
     }
 
-    /// The numbers, from `least` on where that is given.
-    pub(crate) fn numbers_from(self, least: u32) -> std::ops::Range<u32> {
-        self.start.max(least)..self.end
+    /// The numbers of netlink sockets.
+    pub(crate) const fn netlink(self) -> Range<u32> {
+        self.start..self.middle
+    }
+
+    /// The numbers of L2TPIP sockets.
+    pub(crate) const fn l2tpip(self) -> Range<u32> {
+        self.middle..self.end
     }
 }
 
@@ -38,11 +46,12 @@ mod tests {
     use super::Window;
 
     #[test]
-    fn leaves_three_quarters_to_the_program_and_stays_below_select() {
-        assert_eq!(Window::below(1024), Window { start: 768, end: 1024 });
-        assert_eq!(Window::below(u32::MAX), Window { start: 768, end: 1024 });
-        assert_eq!(Window::below(256), Window { start: 192, end: 256 });
-        assert_eq!(Window::below(20), Window { start: 15, end: 20 });
-        assert_eq!(Window::below(0), Window { start: 0, end: 0 });
+    fn leaves_half_to_the_program_and_stays_below_select() {
+        let window = |start, middle, end| Window { start, middle, end };
+        assert_eq!(Window::below(1024), window(512, 640, 1024));
+        assert_eq!(Window::below(u32::MAX), window(512, 640, 1024));
+        assert_eq!(Window::below(256), window(128, 160, 256));
+        assert_eq!(Window::below(20), window(10, 12, 20));
+        assert_eq!(Window::below(0), window(0, 0, 0));
     }
 }

@@ -26,30 +26,13 @@ fn bpf_of(held: bool, types: bool, unprivileged: bool) -> Check {
     Check::note("BPF", detail)
 }
 
-/// Notifications of seccomp(2), for the launcher of unmodified programs.
-pub(super) fn seccomp() -> Check {
-    seccomp_of(&procfs::text("/proc/sys/kernel/seccomp/actions_avail").unwrap_or_default())
-}
-
-fn seccomp_of(actions: &str) -> Check {
-    let there = actions.split_whitespace().any(|action| action == "user_notif");
-    let found =
-        if there { "user notification is there" } else { "no user notification (it came with Linux 5.0)" };
-    Check::note("seccomp", format!("{found} (for \"ferrowire exec\", which is not built yet)"))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{bpf_of, seccomp_of};
+    use super::bpf_of;
 
     #[test]
     fn what_is_there_is_told_and_what_is_not_built_too() {
         assert!(bpf_of(true, false, false).detail.starts_with("CAP_BPF yes, BTF no, unprivileged no"));
-        assert!(seccomp_of("kill_process trap user_notif allow").detail.contains("is there"));
-        assert!(seccomp_of("kill_process trap user_notification").detail.contains("no user"));
-        assert!(
-            bpf_of(true, true, true).detail.contains("not built")
-                && seccomp_of("").detail.contains("not built")
-        );
+        assert!(bpf_of(true, true, true).detail.contains("not built"));
     }
 }

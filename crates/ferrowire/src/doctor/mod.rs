@@ -11,6 +11,7 @@ mod network;
 mod privilege;
 mod procfs;
 mod report;
+mod seccomp;
 mod tap;
 
 pub(crate) use privilege::user_namespace_remedy;
@@ -65,7 +66,7 @@ fn examine() -> Report {
         network::daemon(),
         kernel::own_l2tp(),
         later::bpf(),
-        later::seccomp(),
+        seccomp::check(),
     ];
     Report::new(reach, checks)
 }

@@ -10,7 +10,10 @@ pub(super) enum Label {
     Openat,
     Open,
     Fcntl,
+    Ioctl,
     Descriptor,
+    L2tpip,
+    Internet,
     Allow,
 }
 

@@ -4,7 +4,7 @@ use super::syscalls::{AARCH64, X86_64};
 use super::{Instruction, NATIVE, Opens, Syscall, Table, build};
 use crate::window::Window;
 
-const WINDOW: Window = Window { start: 768, end: 1024 };
+const WINDOW: Window = Window { start: 512, middle: 640, end: 1024 };
 
 /// Whether the filter traps a call with these numbers.
 fn traps(code: &[Instruction], architecture: u32, number: u32, arguments: &[u64]) -> bool {
@@ -56,7 +56,7 @@ fn calls_on_descriptors_only_in_the_window() {
     for machine in Machine::all(Opens::Plain) {
         for call in super::ON_SOCKETS {
             for (descriptor, trapped) in
-                [(0, false), (767, false), (768, true), (1023, true), (1024, false), (u64::MAX, false)]
+                [(0, false), (511, false), (512, true), (1023, true), (1024, false), (u64::MAX, false)]
             {
                 assert_eq!(machine.traps(call, &[descriptor, 1, 2]), trapped, "{call:?} of {descriptor}");
             }
@@ -72,11 +72,31 @@ fn calls_on_descriptors_only_in_the_window() {
 }
 
 #[test]
-fn generic_netlink_sockets_only() {
+fn more_calls_on_l2tpip_sockets() {
+    for machine in Machine::all(Opens::Plain) {
+        for call in super::ON_L2TPIP {
+            for (descriptor, trapped) in
+                [(512, false), (639, false), (640, true), (1023, true), (1024, false)]
+            {
+                assert_eq!(machine.traps(call, &[descriptor, 1, 2]), trapped, "{call:?} of {descriptor}");
+            }
+        }
+        assert!(machine.traps(Syscall::Ioctl, &[700, 0x541b]));
+        for (descriptor, request) in [(600, 0x541b), (700, 0x5421), (3, 0x541b)] {
+            assert!(!machine.traps(Syscall::Ioctl, &[descriptor, request]));
+        }
+    }
+}
+
+#[test]
+fn sockets_of_two_kinds_only() {
     for machine in Machine::all(Opens::Plain) {
         assert!(machine.traps(Syscall::Socket, &[16, 3, 16]));
         assert!(machine.traps(Syscall::Socket, &[16, 0x80003, 16]));
-        for other in [[16, 3, 0], [2, 2, 0], [2, 2, 16], [1, 5, 0]] {
+        assert!(
+            machine.traps(Syscall::Socket, &[2, 2, 115]) && machine.traps(Syscall::Socket, &[10, 2, 115])
+        );
+        for other in [[16, 3, 0], [2, 2, 0], [2, 2, 16], [1, 5, 0], [1, 2, 115], [16, 3, 115]] {
             assert!(!machine.traps(Syscall::Socket, &other), "{other:?}");
         }
     }
@@ -137,6 +157,14 @@ fn the_numbers_are_those_of_the_c_library() {
         (Syscall::Read, libc::SYS_read),
         (Syscall::Readv, libc::SYS_readv),
         (Syscall::Setsockopt, libc::SYS_setsockopt),
+        (Syscall::Bind, libc::SYS_bind),
+        (Syscall::Listen, libc::SYS_listen),
+        (Syscall::Accept, libc::SYS_accept),
+        (Syscall::Accept4, libc::SYS_accept4),
+        (Syscall::Getsockname, libc::SYS_getsockname),
+        (Syscall::Getpeername, libc::SYS_getpeername),
+        (Syscall::Getsockopt, libc::SYS_getsockopt),
+        (Syscall::Ioctl, libc::SYS_ioctl),
         (Syscall::Dup, libc::SYS_dup),
         (Syscall::Fcntl, libc::SYS_fcntl),
         (Syscall::Openat, libc::SYS_openat),

@@ -4,9 +4,10 @@ use std::io;
 
 use l2tp_abi::nl::{NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, SOL_NETLINK};
 
-use super::{ADDRESS_SIZE, Use, is_kernel};
+use super::{ADDRESS_SIZE, is_kernel};
 use crate::notify::Answer;
 use crate::supervisor::Supervisor;
+use crate::transfer::Use;
 
 impl Supervisor {
     /// setsockopt(2): joins or leaves the group "l2tp"; other groups and options are the kernel's.
@@ -48,13 +49,5 @@ impl Supervisor {
         }
         self.port(at)?;
         Ok(Answer::Return(0))
-    }
-
-    /// dup(2) and fcntl(2) with `F_DUPFD…`: the copy must be in the window too.
-    pub(crate) fn duplicate(&self, at: &Use<'_>, least: u32, close_on_exec: bool) -> io::Result<Answer> {
-        if least >= self.window.end {
-            return Ok(Answer::Continue);
-        }
-        self.give_in_window(at.call, &at.process, &at.socket, least, close_on_exec)
     }
 }

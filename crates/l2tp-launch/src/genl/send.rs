@@ -15,42 +15,25 @@ use rustix::net::bind;
 use rustix::net::netlink::SocketAddrNetlink;
 use std::os::fd::OwnedFd;
 
-use super::{ADDRESS_SIZE, Use, is_kernel};
-use crate::door::Outcome;
+use super::is_kernel;
 use crate::family::{Ids, Kind, classify, inward, outward};
-use crate::filter::Syscall;
 use crate::notify::Answer;
-use crate::remote::{MESSAGE_SIZE, MessageHeader, Part};
 use crate::supervisor::Supervisor;
-
-/// Bytes of an address that are looked at.
-const NAME_MAX: usize = 128;
-
-/// A datagram that a program sends, and where to.
-struct Sent {
-    bytes: Vec<u8>,
-    name: Vec<u8>,
-}
+use crate::transfer::{Outgoing, Use};
 
 impl Supervisor {
     /// The calls that send.
     pub(crate) fn send(&mut self, at: &Use<'_>) -> io::Result<Answer> {
-        let sent = read(at)?;
-        let answer = self.send_datagram(at, &sent)?;
-        if let (Syscall::Sendmmsg, Answer::Return(length)) = (at.call.syscall, &answer) {
-            let length = u32::try_from(*length).unwrap_or(u32::MAX);
-            at.memory.write(at.call.address(1) + MESSAGE_SIZE, &length.to_ne_bytes())?;
-            // One message a call is allowed; the program sends the rest with the next.
-            return Ok(Answer::Return(1));
+        let Some(sent) = Outgoing::read(at)? else { return Ok(Answer::Continue) };
+        match self.send_datagram(at, &sent)? {
+            Answer::Return(_) => sent.done(at),
+            answer => Ok(answer),
         }
-        Ok(answer)
     }
 
-    fn send_datagram(&mut self, at: &Use<'_>, sent: &Sent) -> io::Result<Answer> {
-        if at.call.syscall == Syscall::Sendmmsg && at.call.word(2) == 0 {
-            return Ok(Answer::Continue);
-        }
-        if !sent.name.is_empty() && is_kernel(&sent.name) != Some(true) {
+    fn send_datagram(&mut self, at: &Use<'_>, sent: &Outgoing) -> io::Result<Answer> {
+        // Another socket's address, or what is none: the kernel says what is wrong with it.
+        if sent.name.as_ref().is_some_and(|name| is_kernel(name) != Some(true)) {
             return Ok(Answer::Continue);
         }
         let kinds: Vec<Kind> =
@@ -104,7 +87,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Asks, twice if the daemon was started anew since it was last asked. The answers are as the program wants them.
+    /// Asks; the answers are as the program wants them.
     fn ask(
         &mut self,
         at: &Use<'_>,
@@ -116,22 +99,16 @@ impl Supervisor {
         let gone = || io::Error::from(Errno::CONNREFUSED);
         let identity = self.sockets.get_mut(at.cookie).map(|socket| socket.namespace).ok_or_else(gone)?;
         let namespace = self.namespaces.get_mut(identity).ok_or_else(gone)?;
-        for _ in 0..2 {
-            let door = namespace.door(&mut self.starter).ok_or_else(gone)?;
-            let ids = door.ids;
-            let Some(message) = Messages::new(request).next() else { break };
-            match door.ask(actor, &inward(&message, seen, ids), descriptor) {
-                Ok(Outcome::Answered(answers)) => {
-                    return Ok(Answers::translated(answers, request, ids, seen));
-                }
-                Ok(Outcome::NotSent) => namespace.lose_door(),
-                Err(error) => {
-                    namespace.lose_door();
-                    return Err(error);
-                }
+        let door = namespace.door(&mut self.starter).ok_or_else(gone)?;
+        let ids = door.ids;
+        let message = Messages::new(request).next().ok_or(Errno::INVAL)?;
+        match door.ask(actor, &inward(&message, seen, ids), descriptor) {
+            Ok(answers) => Ok(Answers::translated(answers, request, ids, seen)),
+            Err(error) => {
+                namespace.lose_door();
+                Err(error)
             }
         }
-        Err(gone())
     }
 
     /// Whether there is somebody to ask.
@@ -202,30 +179,6 @@ impl Answers {
         }
         Self(answers)
     }
-}
-
-/// Reads the datagram, or the first of several.
-fn read(at: &Use<'_>) -> io::Result<Sent> {
-    let call = at.call;
-    let name_at = |address: u64, length: u32| {
-        let length = usize::try_from(length).unwrap_or(NAME_MAX).min(NAME_MAX);
-        if address == 0 { Ok(Vec::new()) } else { at.memory.read(address, length) }
-    };
-    let buffer = [Part { address: call.address(1), size: call.size(2) }];
-    let (parts, name) = match call.syscall {
-        Syscall::Sendto => (buffer.to_vec(), name_at(call.address(4), call.word(5))?),
-        Syscall::Writev => (at.memory.read_parts(call.address(1), call.size(2))?, Vec::new()),
-        Syscall::Sendmsg | Syscall::Sendmmsg => {
-            let header = MessageHeader::read(at.memory, call.address(1))?;
-            let name = name_at(header.name, header.name_length)?;
-            (header.parts, name)
-        }
-        _ => (buffer.to_vec(), Vec::new()),
-    };
-    if !name.is_empty() && name.len() < ADDRESS_SIZE {
-        return Err(Errno::INVAL.into());
-    }
-    Ok(Sent { bytes: at.memory.gather(&parts)?, name })
 }
 
 /// The descriptor that a request names in the table of the program.

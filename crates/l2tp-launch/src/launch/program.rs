@@ -44,14 +44,7 @@ impl Program {
     pub(super) fn start(launch: &Launch, window: Window) -> Result<(Self, Listener), Refusal> {
         let mask = SignalMask::block(&OUTLIVED);
         let mut code = filter::build(&NATIVE, window, launch.opens);
-        let (ours, theirs) = rustix::net::socketpair(
-            rustix::net::AddressFamily::UNIX,
-            rustix::net::SocketType::SEQPACKET,
-            rustix::net::SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(|errno| Refusal::System { what: "cannot make a socket pair", source: errno.into() })?;
-        let theirs = DoorStream::from(theirs);
+        let (ours, theirs) = DoorStream::pair().map_err(Refusal::system("cannot make a socket pair"))?;
         let prepare = move || {
             mask.restore();
             let listener = filtered(&mut code)?;
@@ -67,7 +60,7 @@ impl Program {
         let child = command.spawn().map_err(|source| refusal(launch, source))?;
         // The closure's end of the pair: with it open a hang-up would not be seen.
         drop(command);
-        let listener = receive(&DoorStream::from(ours)).map_err(Refusal::system("no listener came"))?;
+        let listener = receive(&ours).map_err(Refusal::system("no listener came"))?;
         let descriptor = pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
         let descriptor = descriptor
             .map_err(|errno| Refusal::System { what: "cannot watch the program", source: errno.into() })?;

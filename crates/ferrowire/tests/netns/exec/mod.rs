@@ -5,7 +5,6 @@ mod life;
 mod natives;
 mod programs;
 mod recordings;
-mod threads;
 mod three_hosts;
 
 use std::process::{Command, Output, Stdio};

@@ -80,3 +80,8 @@ fn a_broker_in_python() {
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success() && out == "all as it should be\n", "{out}{err}");
 }
+
+#[test]
+fn l2tpip_sockets() {
+    run("l2tpip", "");
+}
