@@ -110,18 +110,21 @@ impl Door {
         }
     }
 
-    /// A call on a socket that the daemon holds: the answer and what came beside it, or why it failed.
+    /// A call of `actor` on what the daemon holds, with what it is about `beside` it: the answer and what came beside that, or
+    /// why it failed.
     ///
     /// # Errors
     /// As [`Door::ask`].
     pub(crate) fn call(
         &mut self,
+        actor: Actor,
         request: &SocketRequest<'_>,
+        beside: Option<&OwnedFd>,
     ) -> io::Result<Result<(SocketAnswer, Option<OwnedFd>), Errno>> {
-        // In our own name, as in `text`.
-        let mut datagram = Request::Act(OURSELVES).emit(self.own, 0);
+        let mut datagram = Request::Act(actor).emit(self.own, 0);
         datagram.extend(request.emit(self.own, 1));
-        self.stream.send(&datagram, &[])?;
+        let descriptors: Vec<_> = beside.iter().map(|descriptor| descriptor.as_fd()).collect();
+        self.stream.send(&datagram, &descriptors)?;
         let (mut answer, mut descriptors) = (SocketAnswer::Done, Vec::new());
         loop {
             let datagram = self.receive_with(&mut descriptors)?;

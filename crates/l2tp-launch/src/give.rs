@@ -1,4 +1,5 @@
-//! Descriptors for callers: at a number of the window, from where the filter knows them.
+//! Descriptors for callers: at a number of the window, from where the filter knows them, or at the lowest, where it knows them
+//! by what is asked.
 
 use std::io;
 use std::ops::Range;
@@ -33,6 +34,20 @@ impl Supervisor {
         }
         self.listener.give(call, socket.as_fd(), Some(number), close_on_exec)?;
         Ok(Answer::Given)
+    }
+
+    /// Answers a call with a copy of `end` at the caller's lowest free number.
+    ///
+    /// # Errors
+    /// When the caller is gone.
+    pub(crate) fn give_lowest(&self, call: &Call, end: &OwnedFd, close_on_exec: bool) -> io::Result<Answer> {
+        if !self.listener.is_valid(call) {
+            return Err(Errno::SRCH.into());
+        }
+        match self.listener.give(call, end.as_fd(), None, close_on_exec) {
+            Err(error) if error.raw_os_error() == Some(libc::EMFILE) => Ok(Answer::Fail(Errno::MFILE)),
+            result => result.map(|()| Answer::Given),
+        }
     }
 
     /// dup(2) and fcntl(2) with `F_DUPFD…`: the copy must be among `numbers` too, unless the caller wants it above them.

@@ -4,7 +4,7 @@
 //! ```text
 //! launch::run ── fork ──▶ supervisor ── fork, filter, exec ──▶ PROGRAM and all that it starts
 //!      │ waits                │ Listener::receive ◀── a trapped call
-//!      │                      │ Supervisor::handle: genl, paths
+//!      │                      │ Supervisor::handle: genl, l2tpip, ppp, paths
 //!      │                      │ Door::ask ──▶ the daemon "@ferrowire" of the caller's namespace
 //!      ▼ exit status          ▼ Listener::answer
 //! ```
@@ -20,6 +20,7 @@ mod alive;
 mod daemon;
 mod defer;
 mod door;
+mod endpoint;
 mod family;
 mod filter;
 mod genl;
@@ -30,6 +31,7 @@ mod modprobe;
 mod namespace;
 mod notify;
 mod paths;
+mod ppp;
 mod remote;
 mod supervisor;
 mod sys;

@@ -1,4 +1,5 @@
-//! Files of the kernel's L2TP that programs open: its debug texts, as they are at that moment.
+//! Files of the kernel's L2TP that programs open: its debug texts, as they are at that moment; and `/dev/ppp`, for which see
+//! [`crate::ppp`].
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,6 +10,7 @@ use rustix::io::{Errno, write};
 
 use crate::filter::Syscall;
 use crate::notify::{Answer, Call};
+use crate::ppp::DEV_PPP;
 use crate::remote::Memory;
 use crate::supervisor::Supervisor;
 
@@ -41,10 +43,13 @@ impl Text {
 }
 
 impl Supervisor {
-    /// open(2), openat(2): a file that holds the text, if it is one of ours.
+    /// open(2), openat(2): `/dev/ppp`, or a file that holds the text, if it is one of ours.
     pub(crate) fn open_path(&mut self, call: &Call) -> io::Result<Answer> {
         let (path, flags) = if call.syscall == Syscall::Open { (0, 1) } else { (1, 2) };
         let path = Memory::of(call.thread).read_path(call.address(path))?;
+        if path == DEV_PPP {
+            return self.open_dev_ppp(call, call.int(flags));
+        }
         let Some(text) = Text::at(&path) else { return Ok(Answer::Continue) };
         let identity = self.namespaces.of_thread(call.thread)?;
         self.sweep_soon();

@@ -1,8 +1,10 @@
 //! The memory of a caller: read once, written once.
 
 mod message;
+mod value;
 
 pub(crate) use message::{MESSAGE_SIZE, MessageHeader};
+pub(crate) use value::Length;
 
 use std::io;
 

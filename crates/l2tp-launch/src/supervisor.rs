@@ -9,12 +9,13 @@ use l2tp_io::poller::{Events, Interest, Poller};
 
 use crate::daemon::Starter;
 use crate::defer::Waiting;
+use crate::endpoint::{Endpoints, Kind};
 use crate::family::{Ids, outward};
 use crate::filter::Syscall;
 use crate::genl::Sockets;
-use crate::l2tpip::Endpoints;
 use crate::namespace::{Identity, Namespaces};
 use crate::notify::{Answer, Call, Listener};
+use crate::ppp::is_about_a_unit;
 use crate::remote::Memory;
 use crate::task::Tasks;
 use crate::transfer::Use;
@@ -27,8 +28,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Events taken at once.
 const EVENTS: usize = 16;
 
-/// The address family of netlink, as socket(2) takes it.
+/// Address families, as socket(2) takes them.
 const NETLINK: u32 = libc::AF_NETLINK.cast_unsigned();
+const PPPOX: u32 = libc::AF_PPPOX.cast_unsigned();
 
 const LISTENER: u64 = 0;
 const PROGRAM: u64 = 1;
@@ -164,8 +166,14 @@ impl Supervisor {
     pub(crate) fn handle(&mut self, call: &Call) -> Answer {
         let handled = catch_unwind(AssertUnwindSafe(|| match call.syscall {
             Syscall::Socket if call.word(0) == NETLINK => self.open_generic_netlink(call),
+            Syscall::Socket if call.word(0) == PPPOX => self.open_pppol2tp(call),
             Syscall::Socket => self.open_l2tpip(call),
             Syscall::Open | Syscall::Openat => self.open_path(call),
+            _ if is_about_a_unit(call) => self.tell_unit(call),
+            // Most calls outside of the window are on what is not ours.
+            _ if !self.window.contains(call.word(0)) && !self.endpoints.any_anywhere() => {
+                Ok(Answer::Continue)
+            }
             _ => self.handle_use(call),
         }));
         match handled {
@@ -180,14 +188,17 @@ impl Supervisor {
         }
     }
 
-    /// A call on a descriptor of the window.
+    /// A call on a descriptor.
     fn handle_use(&mut self, call: &Call) -> io::Result<Answer> {
         let process = self.tasks.process(call.thread)?;
         let socket = process.descriptor(call.int(0))?;
         let cookie = rustix::net::sockopt::socket_cookie(&socket)?;
         let at = Use { call, process, memory: Memory::of(call.thread), socket, cookie };
         if let Some(endpoint) = self.endpoints.get(cookie) {
-            return self.use_l2tpip(&at, endpoint);
+            return match endpoint.kind {
+                Kind::L2tpip(_) => self.use_l2tpip(&at, endpoint),
+                Kind::Pppol2tp | Kind::DevPpp => self.use_ppp(&at, endpoint),
+            };
         }
         let Some(known) = self.sockets.get_mut(cookie) else { return Ok(Answer::Continue) };
         known.used_by(call.thread);

@@ -30,6 +30,11 @@ impl Window {
         Self { start, middle: start + (end - start) / 4, end }
     }
 
+    /// Whether a descriptor is in it.
+    pub(crate) fn contains(self, number: u32) -> bool {
+        (self.start..self.end).contains(&number)
+    }
+
     /// The numbers of netlink sockets.
     pub(crate) const fn netlink(self) -> Range<u32> {
         self.start..self.middle

@@ -11,9 +11,14 @@ pub(super) enum Label {
     Open,
     Fcntl,
     Ioctl,
+    Connect,
+    Bind,
+    Setsockopt,
+    Getsockopt,
     Descriptor,
     L2tpip,
     Internet,
+    Notify,
     Allow,
 }
 
@@ -57,6 +62,11 @@ impl Assembler {
 
     pub(super) fn jump_unless_at_least(&mut self, value: u32, to: Label) {
         self.jump(libc::BPF_JGE, value, Way::WhenFalse, to);
+    }
+
+    /// Goes on there in any case.
+    pub(super) fn jump_to(&mut self, to: Label) {
+        self.jump_if_at_least(0, to);
     }
 
     /// Ends: the call runs.

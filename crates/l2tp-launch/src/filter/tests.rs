@@ -71,14 +71,32 @@ fn calls_on_descriptors_only_in_the_window() {
     }
 }
 
+/// What there is in the window, by the part of it.
+const PARTS: [(u64, bool, bool); 6] = [
+    (3, false, false),
+    (511, false, false),
+    (512, true, false),
+    (640, true, true),
+    (1023, true, true),
+    (1024, false, false),
+];
+
 #[test]
 fn more_calls_on_l2tpip_sockets() {
     for machine in Machine::all(Opens::Plain) {
-        for call in super::ON_L2TPIP {
-            for (descriptor, trapped) in
-                [(512, false), (639, false), (640, true), (1023, true), (1024, false)]
-            {
-                assert_eq!(machine.traps(call, &[descriptor, 1, 2]), trapped, "{call:?} of {descriptor}");
+        for (descriptor, in_window, is_l2tpip) in PARTS {
+            for call in super::ON_L2TPIP {
+                assert_eq!(machine.traps(call, &[descriptor, 1, 2]), is_l2tpip, "{call:?} of {descriptor}");
+            }
+            for (call, argument, trapped) in [
+                (Syscall::Connect, 16, in_window),
+                (Syscall::Bind, 16, is_l2tpip),
+                (Syscall::Setsockopt, 1, in_window),
+                (Syscall::Getsockopt, 0, is_l2tpip),
+            ] {
+                // An address, or a level of options.
+                let arguments = [descriptor, argument, argument];
+                assert_eq!(machine.traps(call, &arguments), trapped, "{call:?} of {descriptor}");
             }
         }
         assert!(machine.traps(Syscall::Ioctl, &[700, 0x541b]));
@@ -89,13 +107,48 @@ fn more_calls_on_l2tpip_sockets() {
 }
 
 #[test]
-fn sockets_of_two_kinds_only() {
+fn calls_of_ppp_on_all_descriptors() {
+    for machine in Machine::all(Opens::Plain) {
+        for (descriptor, ..) in PARTS {
+            let traps = |call, second, third| machine.traps(call, &[descriptor, second, third, 0, 4]);
+            for length in [38, 46, 50, 58] {
+                assert!(traps(Syscall::Connect, 4096, length) && traps(Syscall::Bind, 4096, length));
+            }
+            // PPPIOCGCHAN, PPPIOCNEWUNIT, SIOCGPPPSTATS and those behind it; an int may come with anything above it.
+            for request in [0x8004_7437, 0xc004_743e, 0x89f0, 0x89f2, 0xffff_ffff_8004_7437] {
+                assert!(traps(Syscall::Ioctl, request, 4096), "{request:#x}");
+            }
+            assert!(traps(Syscall::Setsockopt, 273, 1) && traps(Syscall::Getsockopt, 273, 1));
+            for option in [3, 38, 39] {
+                assert!(traps(Syscall::Getsockopt, 1, option));
+            }
+            for call in super::ON_ANY {
+                assert!(traps(call, 4096, 4096), "{call:?}");
+            }
+        }
+        // TCGETS, SIOCGIFFLAGS, SIOCDEVPRIVATE + 3; SO_ERROR; other addresses.
+        for request in [0x5401, 0x8913, 0x89f3] {
+            assert!(!machine.traps(Syscall::Ioctl, &[3, request]));
+        }
+        assert!(
+            !machine.traps(Syscall::Getsockopt, &[3, 1, 4])
+                && !machine.traps(Syscall::Setsockopt, &[3, 1, 3])
+        );
+        assert!(
+            !machine.traps(Syscall::Connect, &[3, 4096, 16]) && !machine.traps(Syscall::Bind, &[3, 4096, 28])
+        );
+    }
+}
+
+#[test]
+fn sockets_of_three_kinds_only() {
     for machine in Machine::all(Opens::Plain) {
         assert!(machine.traps(Syscall::Socket, &[16, 3, 16]));
         assert!(machine.traps(Syscall::Socket, &[16, 0x80003, 16]));
         assert!(
             machine.traps(Syscall::Socket, &[2, 2, 115]) && machine.traps(Syscall::Socket, &[10, 2, 115])
         );
+        assert!(machine.traps(Syscall::Socket, &[24, 2, 1]) && machine.traps(Syscall::Socket, &[24, 1, 7]));
         for other in [[16, 3, 0], [2, 2, 0], [2, 2, 16], [1, 5, 0], [1, 2, 115], [16, 3, 115]] {
             assert!(!machine.traps(Syscall::Socket, &other), "{other:?}");
         }
@@ -103,17 +156,21 @@ fn sockets_of_two_kinds_only() {
 }
 
 #[test]
-fn opens_for_reading() {
+fn opens_for_reading_and_of_devices() {
     let (none, close_on_exec) = (0, u64::try_from(libc::O_CLOEXEC).unwrap());
     let (write, both) = (u64::try_from(libc::O_WRONLY).unwrap(), u64::try_from(libc::O_RDWR).unwrap());
     let directory = u64::try_from(libc::O_DIRECTORY).unwrap();
+    let create = u64::try_from(libc::O_CREAT).unwrap();
     for (opens, flags, trapped) in [
         (Opens::Plain, none, true),
         (Opens::Plain, close_on_exec, false),
         (Opens::All, close_on_exec, true),
         (Opens::All, directory, false),
         (Opens::All, write, false),
-        (Opens::All, both, false),
+        (Opens::Plain, both, true),
+        (Opens::All, both | close_on_exec, true),
+        (Opens::All, both | create, false),
+        (Opens::All, both | directory, false),
     ] {
         for machine in Machine::all(opens) {
             assert_eq!(machine.traps(Syscall::Openat, &[u64::MAX - 99, 4096, flags]), trapped, "{flags:#x}");
@@ -165,6 +222,7 @@ fn the_numbers_are_those_of_the_c_library() {
         (Syscall::Getpeername, libc::SYS_getpeername),
         (Syscall::Getsockopt, libc::SYS_getsockopt),
         (Syscall::Ioctl, libc::SYS_ioctl),
+        (Syscall::Shutdown, libc::SYS_shutdown),
         (Syscall::Dup, libc::SYS_dup),
         (Syscall::Fcntl, libc::SYS_fcntl),
         (Syscall::Openat, libc::SYS_openat),

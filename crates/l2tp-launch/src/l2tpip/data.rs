@@ -9,7 +9,7 @@ use l2tp_abi::sockaddr::{SockaddrL2tpip, SockaddrL2tpip6};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, recv};
 
-use super::Endpoint;
+use crate::endpoint::{Endpoint, Kind};
 use crate::notify::Answer;
 use crate::supervisor::Supervisor;
 use crate::transfer::{Incoming, Outgoing, Use};
@@ -22,7 +22,7 @@ impl Supervisor {
     pub(super) fn send_control(&mut self, at: &Use<'_>, endpoint: Endpoint) -> io::Result<Answer> {
         let Some(sent) = Outgoing::read(at)? else { return Ok(Answer::Return(0)) };
         let call = SocketCall::Send { to: sent.name.as_deref(), message: &sent.bytes };
-        match self.carry_out(at, endpoint, call) {
+        match self.carry_out(at, endpoint, call, None) {
             Ok(_) => sent.done(at),
             Err(errno) => Ok(Answer::Fail(errno)),
         }
@@ -75,7 +75,7 @@ fn sender(envelope: &Envelope, endpoint: Endpoint) -> Vec<u8> {
         Some(IpAddr::V6(address)) => {
             SockaddrL2tpip6 { flowinfo: [0; 4], address, scope_id: envelope.scope_id, conn_id }.emit()
         }
-        None if endpoint.family == AddressFamily::INET => {
+        None if endpoint.kind == Kind::L2tpip(AddressFamily::INET) => {
             SockaddrL2tpip { address: [0; 4].into(), conn_id }.emit()
         }
         None => SockaddrL2tpip6 { flowinfo: [0; 4], address: [0; 16].into(), scope_id: 0, conn_id }.emit(),
