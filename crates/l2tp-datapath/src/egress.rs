@@ -17,7 +17,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::device::Device;
-use crate::shared::{Shared, add, lock};
+use crate::loss::Loss;
+use crate::shared::{Shared, lock};
 use crate::socket::TunnelSocket;
 use crate::worker::now;
 
@@ -139,7 +140,7 @@ impl Egress {
         for (filled, slot) in self.frames.iter_mut().enumerate() {
             match device.tap.read(&mut slot.buffer) {
                 Ok(len) if slot.prepare(device.link(), len).is_some() => {}
-                Ok(_) => add(&shared.losses.frame_malformed, 1),
+                Ok(_) => shared.losses.add(Loss::FrameMalformed, 1),
                 Err(error) => return (filled, Some(error)),
             }
         }

@@ -11,8 +11,9 @@ use l2tp_io::rawudp::{Datagram, RawUdp};
 use l2tp_wire::vlan::{TAG_LEN, untag};
 
 use crate::device::Device;
+use crate::loss::Loss;
 use crate::ppp::ingress::{Rest, has_readers};
-use crate::shared::{NetEngine, Shared, add, lock};
+use crate::shared::{NetEngine, Shared, lock};
 use crate::socket::TunnelSocket;
 use crate::worker::now;
 
@@ -195,7 +196,7 @@ impl Ingress {
         self.deadline = engine.poll_timeout();
         drop(table);
         drop(engine);
-        add(&shared.losses.datagram_malformed, malformed);
+        shared.losses.add(Loss::DatagramMalformed, malformed);
         self.flush(shared);
         self.count_faults(shared);
         if let Some(port) = stray {
@@ -277,7 +278,7 @@ impl Ingress {
             let Some(device) = run.first().and_then(Delivery::device) else { continue };
             let frames = run.iter().map(|delivery| delivery.bytes(&slots));
             coalesce(device.link(), frames, |parts| {
-                add(&shared.losses.device_refused, u64::from(device.deliver(parts).is_err()));
+                shared.losses.note(Loss::DeviceRefused, device.deliver(parts).is_err());
             });
         }
         self.give_back(shared);
@@ -297,8 +298,8 @@ impl Ingress {
     fn count_faults(&mut self, shared: &Shared) {
         let faults = self.batch.faults();
         if faults != self.seen {
-            add(&shared.losses.datagram_truncated, faults.truncated - self.seen.truncated);
-            add(&shared.losses.network_reported, faults.reported - self.seen.reported);
+            shared.losses.add(Loss::DatagramTruncated, faults.truncated - self.seen.truncated);
+            shared.losses.add(Loss::NetworkReported, faults.reported - self.seen.reported);
             self.seen = faults;
         }
     }

@@ -21,7 +21,8 @@ use l2tp_io::rawip::control::ControlSender;
 use l2tp_io::rawip::{RawRoute, RawSocket};
 use l2tp_sockets::l2tpip::{Domain, Route, Socket, Sockets};
 
-use crate::shared::{LossCounters, add, read_lock, write_lock};
+use crate::loss::{Loss, LossCounters};
+use crate::shared::{read_lock, write_lock};
 
 /// Session id 0, which the program does not see.
 const CONTROL_PREFIX: usize = 4;
@@ -50,12 +51,12 @@ impl L2tpip {
         let scope_id = if let SocketAddr::V6(from) = from { from.scope_id() } else { 0 };
         let number = self.table.find(Domain::of(local), conn_id, local, Some(from.ip()), scope_id);
         let Some(end) = number.and_then(|number| self.ends.get(&number)) else {
-            return add(&losses.control_unclaimed, 1);
+            return losses.add(Loss::ControlUnclaimed, 1);
         };
         let envelope = Envelope { address: Some(from.ip()), scope_id, conn_id: 0 }.emit();
         let message = received.bytes.get(CONTROL_PREFIX..).unwrap_or_default();
         let sent = end.pair.send(&[IoSlice::new(&envelope), IoSlice::new(message)]);
-        add(&losses.control_refused, u64::from(sent.is_err()));
+        losses.note(Loss::ControlRefused, sent.is_err());
     }
 
     /// The tunnel over a socket is gone; the socket may carry another.

@@ -26,6 +26,7 @@ mod held;
 pub mod host;
 mod ingress;
 mod l2tpip;
+mod loss;
 mod managed;
 mod names;
 mod ppp;
@@ -41,7 +42,7 @@ use std::time::Duration;
 
 pub use device::Device;
 pub use host::SystemHost;
-pub use shared::{Losses, NetEngine};
+pub use shared::NetEngine;
 pub use socket::TunnelSocket;
 
 pub use held::Held;
@@ -106,7 +107,7 @@ impl Datapath {
 
     /// What was lost at the edges, where the engine does not see it.
     #[must_use]
-    pub fn losses(&self) -> Losses {
+    pub fn losses(&self) -> Vec<(&'static str, u64)> {
         self.shared.losses.read()
     }
 }

@@ -15,6 +15,7 @@ use l2tp_sockets::ppp::UnitKey;
 use crate::device::Device;
 use crate::held::Longest;
 use crate::l2tpip::L2tpip;
+use crate::loss::LossCounters;
 use crate::managed::Managed;
 use crate::ppp::PppState;
 use crate::socket::TunnelSocket;
@@ -187,68 +188,4 @@ pub(crate) fn read_lock<T>(value: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 /// As [`lock`].
 pub(crate) fn write_lock<T>(value: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     value.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Frames and packets lost at the edges.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Frames that a device did not take: it is down, or its queue is full.
-    pub device_refused: u64,
-    /// Frames read from a device that were no frames: headers that do not fit.
-    pub frame_malformed: u64,
-    /// Frames of PPP sessions that nobody reads.
-    pub frame_unclaimed: u64,
-    /// Datagrams longer than the receive buffer.
-    pub datagram_truncated: u64,
-    /// Datagrams beside a program's socket that are none: cut short, or with a wrong checksum.
-    pub datagram_malformed: u64,
-    /// Errors that the network reported about packets of ours.
-    pub network_reported: u64,
-    /// Trains that went out as single datagrams, because a segment was above the path's MTU.
-    pub trains_refused: u64,
-    /// Control messages over IP that no L2TPIP socket waits for.
-    pub control_unclaimed: u64,
-    /// Control messages and PPP frames for a program that is behind with reading.
-    pub control_refused: u64,
-    /// Messages and frames that a program wrote to a socket of ours, or to `/dev/ppp`, and that could not be sent.
-    pub control_unsent: u64,
-}
-
-#[derive(Default)]
-pub(crate) struct LossCounters {
-    pub(crate) device_refused: AtomicU64,
-    pub(crate) frame_malformed: AtomicU64,
-    pub(crate) frame_unclaimed: AtomicU64,
-    pub(crate) datagram_truncated: AtomicU64,
-    pub(crate) datagram_malformed: AtomicU64,
-    pub(crate) network_reported: AtomicU64,
-    pub(crate) trains_refused: AtomicU64,
-    pub(crate) control_unclaimed: AtomicU64,
-    pub(crate) control_refused: AtomicU64,
-    pub(crate) control_unsent: AtomicU64,
-}
-
-impl LossCounters {
-    pub(crate) fn read(&self) -> Losses {
-        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Losses {
-            device_refused: value(&self.device_refused),
-            frame_malformed: value(&self.frame_malformed),
-            frame_unclaimed: value(&self.frame_unclaimed),
-            datagram_truncated: value(&self.datagram_truncated),
-            datagram_malformed: value(&self.datagram_malformed),
-            network_reported: value(&self.network_reported),
-            trains_refused: value(&self.trains_refused),
-            control_unclaimed: value(&self.control_unclaimed),
-            control_refused: value(&self.control_refused),
-            control_unsent: value(&self.control_unsent),
-        }
-    }
-}
-
-/// Adds to a counter that orders nothing.
-pub(crate) fn add(counter: &AtomicU64, amount: u64) {
-    if amount > 0 {
-        counter.fetch_add(amount, Ordering::Relaxed);
-    }
 }

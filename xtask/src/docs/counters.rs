@@ -28,20 +28,35 @@ pub(crate) fn drop_reasons() -> Result<Page> {
 pub(crate) fn counters() -> Result<Page> {
     let stats = fields(&read("crates/l2tp-abi/src/genl/l2tp.rs")?, "Stats");
     let engine = fields(&read("crates/l2tp-core/src/engine/mod.rs")?, "Counters");
-    if stats.is_empty() || engine.is_empty() {
-        bail!("genl/l2tp.rs or engine/mod.rs is no longer read rightly: mend xtask/src/docs/counters.rs");
+    let edges = losses()?;
+    if stats.is_empty() || engine.is_empty() || edges.is_empty() {
+        bail!("a source of counters is no longer read rightly: mend xtask/src/docs/counters.rs");
     }
     let body = format!(
         "## Of a tunnel and of a session\n\n\
          The names and meanings of `L2TP_ATTR_STATS`. Bytes are those of the L2TP packet from its first header byte, \
          without UDP and IP. A tunnel counts packets, bytes, `tx_errors` and `rx_invalid` only.\n\n{}\n\
-         ## Of a namespace\n\n{}",
+         ## Of a namespace\n\n{}\n\
+         What is lost at its edges:\n\n{}",
         table(&["counter", "meaning"], stats.iter().map(row)),
         table(&["counter", "meaning"], engine.iter().map(row)),
+        table(&["counter", "meaning"], edges.iter().map(row)),
     );
     let introduction = "What is counted. A packet that came in is delivered, handed up, waiting or dropped: \
                         the sum of the four is what was received.";
     Ok(Page::new("counters.md", "Counters", introduction, &body))
+}
+
+/// What the datapath loses: its reasons' names in the order in which they are told, and their docstrings.
+fn losses() -> Result<Vec<Item>> {
+    let text = read("crates/l2tp-datapath/src/loss.rs")?;
+    let reasons = items(&text, |line| line.strip_suffix(',').filter(|name| !name.contains(' ')));
+    let names = text.lines().filter_map(|line| line.trim().strip_prefix("(Self::")?.split('"').nth(1));
+    Ok(reasons
+        .into_iter()
+        .zip(names)
+        .map(|(reason, name)| Item { name: name.to_owned(), ..reason })
+        .collect())
 }
 
 fn row(item: &Item) -> Vec<String> {

@@ -45,7 +45,7 @@ struct RequestsArgs {
     cases: u64,
 }
 
-/// Plays cases on both sides and fails if an answer differs. As [`super::kernel`], it has to be called on the main thread.
+/// Plays cases on both sides and fails if an answer differs. As [`super::kernel()`], it has to be called on the main thread.
 ///
 /// # Errors
 /// When a side cannot be set up, or an answer differs.

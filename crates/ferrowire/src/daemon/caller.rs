@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use l2tp_abi::nl::{NETLINK_EXT_ACK, emit_overrun};
-use l2tp_datapath::{Losses, NetEngine, SystemHost};
+use l2tp_datapath::{Datapath, NetEngine, SystemHost};
 use l2tp_io::door::DoorStream;
 use l2tp_io::poller::{Event, Interest};
 use l2tp_mgmt::netlink::{Client, ReplySink, Server};
@@ -52,18 +52,12 @@ struct Datagram {
     descriptor: Option<OwnedFd>,
 }
 
-/// What only the edges can count and measure, as it is when a request comes.
-#[derive(Clone, Copy)]
-pub(super) struct Edge {
-    pub(super) losses: Losses,
-    pub(super) longest_hold: Duration,
-}
-
 /// Where the server's answers to one program go.
 pub(super) struct Replies<'a> {
     outbox: &'a mut Outbox,
     heard: &'a mut Vec<Notification>,
-    edge: Edge,
+    /// What only the edges can count and measure.
+    edge: &'a Datapath,
 }
 
 impl ReplySink<OwnedFd> for Replies<'_> {
@@ -76,34 +70,11 @@ impl ReplySink<OwnedFd> for Replies<'_> {
     }
 
     fn losses(&self) -> Vec<(&'static str, u64)> {
-        let Losses {
-            device_refused,
-            frame_malformed,
-            frame_unclaimed,
-            datagram_truncated,
-            datagram_malformed,
-            network_reported,
-            trains_refused,
-            control_unclaimed,
-            control_refused,
-            control_unsent,
-        } = self.edge.losses;
-        vec![
-            ("device_refused", device_refused),
-            ("frame_malformed", frame_malformed),
-            ("frame_unclaimed", frame_unclaimed),
-            ("datagram_truncated", datagram_truncated),
-            ("datagram_malformed", datagram_malformed),
-            ("network_reported", network_reported),
-            ("trains_refused", trains_refused),
-            ("control_unclaimed", control_unclaimed),
-            ("control_refused", control_refused),
-            ("control_unsent", control_unsent),
-        ]
+        self.edge.losses()
     }
 
     fn longest_hold(&self) -> Duration {
-        self.edge.longest_hold
+        self.edge.longest_hold()
     }
 }
 
@@ -211,7 +182,7 @@ impl Caller {
         &mut self,
         engine: &mut NetEngine,
         host: &mut SystemHost,
-        edge: Edge,
+        edge: &Datapath,
         heard: &mut Vec<Notification>,
         request: impl FnOnce(&mut Server<'_, SystemHost, Replies<'_>>),
     ) {

@@ -15,7 +15,7 @@ use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
 use l2tp_mgmt::netlink::announce_deaths;
 
-use super::caller::{Caller, Edge, Notification};
+use super::caller::{Caller, Notification};
 use super::exchange::{Exchange, Mailbox};
 
 /// Callers that may be connected at the same time.
@@ -170,11 +170,10 @@ impl Service {
     /// Takes a request, or goes on with what waits; the error says that the program is gone. Packets wait for one datagram of
     /// requests or one page of a dump at a time, and never while something is sent.
     fn answer(&mut self, caller: &mut Caller, event: Event, heard: &mut Vec<Notification>) -> io::Result<()> {
-        let edge = Edge { losses: self.datapath.losses(), longest_hold: self.datapath.longest_hold() };
         let mut request = caller.receive(event, &mut self.buffer)?;
         while request.is_some() || caller.wants_more() {
             let mut engine = self.datapath.engine();
-            caller.serve(&mut engine, &mut self.host, edge, heard, |server| match request.take() {
+            caller.serve(&mut engine, &mut self.host, &self.datapath, heard, |server| match request.take() {
                 Some((length, descriptor)) => {
                     server.descriptor = descriptor;
                     server.handle_datagram(self.buffer.get(..length).unwrap_or_default());

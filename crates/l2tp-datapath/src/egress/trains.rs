@@ -7,7 +7,8 @@ use l2tp_core::tx::Sent;
 use l2tp_io::batch::{MAX_BATCH, Outgoing, SendReport};
 
 use super::{Segment, Slot};
-use crate::shared::{Shared, add};
+use crate::loss::Loss;
+use crate::shared::Shared;
 use crate::socket::TunnelSocket;
 
 /// Segments sent in one go at most.
@@ -52,7 +53,7 @@ pub(super) fn send(
             count += 1;
         }
         let report = socket.send_batch(messages.get(..count).unwrap_or_default());
-        add(&shared.losses.trains_refused, report.refused_trains as u64);
+        shared.losses.add(Loss::TrainsRefused, report.refused_trains as u64);
         account(&report, start, lens.get(..count).unwrap_or_default(), sent);
     }
 }

@@ -19,7 +19,8 @@ use l2tp_sockets::l2tpip::{Domain, Network, Path, Route};
 
 use super::{End, L2tpip, LivePath, raw_route};
 use crate::host::{SystemHost, errno};
-use crate::shared::{add, lock};
+use crate::loss::Loss;
+use crate::shared::lock;
 use crate::socket::TunnelSocket;
 
 /// Sockets served at once. Level-triggered: the others come with the next event.
@@ -83,11 +84,13 @@ impl SystemHost {
             match end.pair.recv(&mut buffer) {
                 Ok(Some(length)) => {
                     let sent = sockets.send_datagram(number, buffer.get(..length).unwrap_or_default());
-                    add(&self.shared.losses.control_unsent, u64::from(sent.is_err()));
+                    self.shared.losses.note(Loss::ControlUnsent, sent.is_err());
                 }
                 Ok(None) => goes_on = false,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if errno(&error) == Errno::EMSGSIZE => add(&self.shared.losses.control_unsent, 1),
+                Err(error) if errno(&error) == Errno::EMSGSIZE => {
+                    self.shared.losses.add(Loss::ControlUnsent, 1);
+                }
                 // The program closed its end with messages unread.
                 Err(_) => goes_on = false,
             }

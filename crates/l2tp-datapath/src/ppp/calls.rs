@@ -20,7 +20,8 @@ use super::egress::transmit;
 use super::{Beside, Entry, FRAME_MAX, Open, PppState, ROOM};
 use crate::device::Device;
 use crate::host::{SystemHost, errno};
-use crate::shared::{NetEngine, Shared, Source, add, lock};
+use crate::loss::Loss;
+use crate::shared::{NetEngine, Shared, Source, lock};
 use crate::worker::now;
 
 /// Frames taken from one program before the others have their turn.
@@ -188,10 +189,10 @@ impl SystemHost {
                 Ok(Some(length)) => {
                     let frame = buffer.get(..length).unwrap_or_default();
                     let sent = self.take_frame(&shared, open, frame);
-                    add(&shared.losses.control_unsent, u64::from(sent.is_err()));
+                    shared.losses.note(Loss::ControlUnsent, sent.is_err());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if errno(&error) == Errno::EMSGSIZE => add(&shared.losses.control_unsent, 1),
+                Err(error) if errno(&error) == Errno::EMSGSIZE => shared.losses.add(Loss::ControlUnsent, 1),
                 Ok(None) | Err(_) => {
                     self.close_ppp(&shared, number, open);
                     break;

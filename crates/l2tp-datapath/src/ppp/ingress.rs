@@ -10,7 +10,8 @@ use l2tp_sockets::pppol2tp::Delivered;
 use super::PppState;
 use super::egress::transmit;
 use crate::device::Device;
-use crate::shared::{Shared, add, lock};
+use crate::loss::Loss;
+use crate::shared::{Shared, lock};
 
 /// What a batch of frames left to be done when the lock is released.
 #[derive(Default)]
@@ -23,7 +24,7 @@ pub(crate) struct Rest {
 impl Rest {
     /// Does it.
     pub(crate) fn finish(&mut self, shared: &Shared) {
-        add(&shared.losses.frame_unclaimed, std::mem::take(&mut self.unclaimed));
+        shared.losses.add(Loss::FrameUnclaimed, std::mem::take(&mut self.unclaimed));
         if !self.overruns.is_empty() {
             let mut engine = shared.engine();
             self.overruns.drain(..).for_each(|session| engine.count_overrun(session));

@@ -26,7 +26,7 @@ use l2tp_sockets::ppp::{ChannelKey, FileKey, Ppp, Read, UnitKey};
 use l2tp_sockets::pppol2tp::{Pppol2tp, SocketKey};
 
 use crate::device::Device;
-use crate::shared::{LossCounters, add};
+use crate::loss::{Loss, LossCounters};
 
 /// Bytes of the longest frame that a program reads: more than any MRU.
 const FRAME_MAX: usize = 1 << 16;
@@ -92,7 +92,7 @@ impl PppState {
             match self.ppp.read(file, FRAME_MAX) {
                 Ok(Read::Frame(frame)) => {
                     let sent = end.send(&[IoSlice::new(&frame)]);
-                    add(&losses.control_refused, u64::from(sent.is_err()));
+                    losses.note(Loss::ControlRefused, sent.is_err());
                 }
                 Ok(Read::End) => {
                     // The program has let go of it, or will read the end.
@@ -110,7 +110,7 @@ impl PppState {
         while let Ok(Some(frame)) = self.sockets.recv(socket, FRAME_MAX) {
             // A frame of no bytes cannot be told from the end.
             let sent = if frame.bytes.is_empty() { Ok(()) } else { end.send(&[IoSlice::new(&frame.bytes)]) };
-            add(&losses.control_refused, u64::from(sent.is_err()));
+            losses.note(Loss::ControlRefused, sent.is_err());
         }
     }
 
