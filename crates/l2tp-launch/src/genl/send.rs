@@ -50,6 +50,9 @@ impl Supervisor {
             // The kernel would have to be asked in our name, for a part of what was sent.
             return Ok(Answer::Fail(Errno::OPNOTSUPP));
         }
+        if self.sockets.must_read(at.cookie) {
+            return Ok(Answer::Fail(Errno::NOBUFS));
+        }
         for (message, kind) in Messages::new(&sent.bytes).zip(kinds) {
             if kind != Kind::Nothing
                 && let Err(error) = self.forward(at, &message, kind)

@@ -12,8 +12,11 @@ use crate::namespace::{Identity, Injector};
 
 /// Sockets that programs may have open; those above are not emulated.
 pub(crate) const SOCKETS_MAX: usize = 16_384;
-/// Bytes of notifications that wait for a socket whose queue is full; what comes then is lost (`ENOBUFS`).
-const NOTIFICATIONS_MAX: usize = 1 << 20;
+/// Bytes that wait for a socket whose queue is full: notifications that come then are lost, and requests are refused until
+/// some of it was read (`ENOBUFS`). The answers to one request may go beyond.
+const WAITING_MAX: usize = 1 << 20;
+/// Bytes that wait for all sockets together; above that, requests of sockets that do not read are refused.
+const ALL_WAITING_MAX: usize = 256 << 20;
 
 /// One socket.
 #[derive(Debug)]
@@ -56,6 +59,11 @@ impl Socket {
         self.is_shared |= thread != self.opener;
     }
 
+    /// Whether so much waits that nothing more may be asked for.
+    fn is_behind(&self) -> bool {
+        self.waiting_bytes > WAITING_MAX
+    }
+
     /// Adds an answer, which is never lost.
     pub(crate) fn push(&mut self, datagram: Vec<u8>) {
         self.waiting_bytes += datagram.len();
@@ -64,7 +72,7 @@ impl Socket {
 
     /// Adds a notification, unless too much waits already.
     pub(crate) fn notify(&mut self, datagram: Vec<u8>) {
-        if self.waiting_bytes.saturating_add(datagram.len()) > NOTIFICATIONS_MAX {
+        if self.waiting_bytes.saturating_add(datagram.len()) > WAITING_MAX {
             self.overrun = true;
         } else {
             self.push(datagram);
@@ -130,6 +138,14 @@ impl Sockets {
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Socket> {
         self.known.values_mut()
+    }
+
+    /// Whether a socket has to read before it asks for more.
+    pub(crate) fn must_read(&self, cookie: u64) -> bool {
+        let Some(socket) = self.known.get(&cookie).filter(|socket| socket.is_waiting()) else { return false };
+        let all =
+            || self.known.values().fold(0_usize, |sum, socket| sum.saturating_add(socket.waiting_bytes));
+        socket.is_behind() || all() > ALL_WAITING_MAX
     }
 
     /// Whether one was opened in `namespace`, and listens if `members` are asked for.

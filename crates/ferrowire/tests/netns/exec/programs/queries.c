@@ -138,6 +138,20 @@ static void long_dump(int fd, int l2tp, int count)
     CHECK(recv(fd, r, sizeof r, MSG_DONTWAIT) < 0 && errno == EAGAIN);
 }
 
+/* Who asks and does not read is held back, and may go on when it has read. */
+static void asks_and_does_not_read(int l2tp)
+{
+    int fd = nl_open(0), asked = 0, n;
+    begin(b, l2tp, NLM_F_DUMP, TUNNEL_GET);
+    while (asked < 1000 && nl_send(fd, b, 20) == 20) asked++;
+    CHECK(asked > 1 && asked < 1000 && errno == ENOBUFS, "%d", asked);
+    int done = 0;
+    while (done < asked && (n = recv(fd, r, sizeof r, 0)) > 0)
+        for (struct nlmsghdr *h = (void *)r; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) done += h->nlmsg_type == NLMSG_DONE;
+    CHECK(done == asked && family_id(fd, "l2tp") == l2tp, "%d of %d", done, asked);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     int fd = nl_open(0), l2tp = family_id(fd, "l2tp");
@@ -145,5 +159,6 @@ int main(int argc, char **argv)
     errors(fd, l2tp);
     batches(fd, l2tp);
     long_dump(fd, l2tp, argc > 1 ? atoi(argv[1]) : 0);
+    asks_and_does_not_read(l2tp);
     return finish();
 }
