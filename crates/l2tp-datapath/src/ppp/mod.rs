@@ -85,7 +85,7 @@ impl PppState {
         }
     }
 
-    /// Gives the frames that a file could read to its program, and the end, where that is next.
+    /// Gives the frames that a file could read to its program, and the end, where that is all that will ever come.
     pub(crate) fn pump(&mut self, file: FileKey, losses: &LossCounters) {
         let Some(end) = self.ends.get(&Open::File(file)) else { return };
         loop {
@@ -95,8 +95,11 @@ impl PppState {
                     add(&losses.control_refused, u64::from(sent.is_err()));
                 }
                 Ok(Read::End) => {
-                    // The program has let go of it, or will read the end.
-                    let _: std::io::Result<()> = end.finish();
+                    // For good, as it is told on a pair: a unit without channel may have one again.
+                    if self.ppp.poll(file).hung_up {
+                        // The program has let go of it, or will read the end.
+                        let _: std::io::Result<()> = end.finish();
+                    }
                     return;
                 }
                 Ok(Read::Nothing) | Err(_) => return,
