@@ -20,10 +20,13 @@ use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use l2tp_abi::errno::Errno;
 use l2tp_core::SessionKey;
+use l2tp_core::host::Caller;
 use l2tp_io::pair::PairEnd;
 use l2tp_sockets::ppp::{ChannelKey, FileKey, Ppp, Read, UnitKey};
 use l2tp_sockets::pppol2tp::{Pppol2tp, SocketKey};
+use l2tp_sockets::quota;
 
 use crate::device::Device;
 use crate::shared::{LossCounters, add};
@@ -57,13 +60,18 @@ pub(crate) struct PppState {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     open: Open,
-    connection: u32,
+    owner: Caller,
 }
 
 impl PppState {
     /// The device of a unit.
     pub(crate) fn device(&self, unit: UnitKey) -> Option<&Arc<Device>> {
         self.devices.get(&unit)
+    }
+
+    /// Whether `caller` may have another descriptor.
+    fn admit(&self, caller: &Caller) -> Result<(), Errno> {
+        quota::admit(self.numbers.values().map(|entry| &entry.owner), caller)
     }
 
     /// Whether any program could take a frame.
