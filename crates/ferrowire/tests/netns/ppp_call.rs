@@ -68,11 +68,11 @@ impl Object {
 /// One end of a call.
 pub(crate) struct Call {
     pub(crate) door: Door,
-    pub(crate) udp: UdpSocket,
-    pub(crate) management: Object,
     pub(crate) session: Object,
     pub(crate) channel: Object,
     pub(crate) unit: Object,
+    /// What holds the tunnel: its UDP socket and its management socket, unless it was made by a command.
+    pub(crate) tunnel: Option<(UdpSocket, Object)>,
 }
 
 /// Ids of the tunnel and of the session at the end with this number.
@@ -115,16 +115,21 @@ impl Call {
         let management = Object::open(&mut door, SocketCall::Open(AF_PPPOX));
         let tunnel = address(form, (own.0, other.0), (0, 0));
         management.call(&mut door, SocketCall::Connect(&tunnel), &[udp.as_fd()]).unwrap();
-        let session = Object::open(&mut door, SocketCall::Open(AF_PPPOX));
         let ids = address(form, (own.0, other.0), (own.1, other.1));
-        session.call(&mut door, SocketCall::Connect(&ids), &[]).unwrap();
+        Self::over(door, &ids, Some((udp, management)))
+    }
+
+    /// Session, channel and unit in a tunnel that is there.
+    pub(crate) fn over(mut door: Door, ids: &[u8], tunnel: Option<(UdpSocket, Object)>) -> Self {
+        let session = Object::open(&mut door, SocketCall::Open(AF_PPPOX));
+        session.call(&mut door, SocketCall::Connect(ids), &[]).unwrap();
         let channel = Object::open(&mut door, SocketCall::OpenPpp);
         let index = session.ioctl(&mut door, PPPIOCGCHAN, 0).unwrap();
         channel.ioctl(&mut door, PPPIOCATTCHAN, index).unwrap();
         let unit = Object::open(&mut door, SocketCall::OpenPpp);
         let number = unit.ioctl(&mut door, PPPIOCNEWUNIT, -1).unwrap();
         channel.ioctl(&mut door, PPPIOCCONNECT, number).unwrap();
-        Self { door, udp, management, session, channel, unit }
+        Self { door, session, channel, unit, tunnel }
     }
 
     /// Addresses for ppp0, as negotiated.

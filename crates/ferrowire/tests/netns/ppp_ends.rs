@@ -70,7 +70,8 @@ fn a_deleted_tunnel_hangs_up() {
 #[test]
 fn the_session_ends_with_its_socket_and_the_tunnel_with_its_own() {
     ends(|pair, near| {
-        let Call { door, udp, management, session, channel, unit } = near;
+        let Call { door, session, channel, unit, tunnel } = near;
+        let (udp, management) = tunnel.unwrap();
         drop(management);
         drop(session);
         assert_eq!(channel.read(), Some(vec![]));

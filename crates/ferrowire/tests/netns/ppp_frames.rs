@@ -2,12 +2,13 @@
 
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
+use l2tp_abi::genl::l2tp::{Request, SessionCreate};
 use l2tp_abi::ppp::ioctl::{PPPIOCBRIDGECHAN, PPPIOCDISCONN, PPPIOCGCHAN, PPPIOCGL2TPSTATS, PPPIOCSNPMODE};
 use l2tp_abi::ppp::{NpMode, NpModeRequest, SOL_PPPOL2TP, UnitStats};
 use l2tp_abi::sockaddr::{AF_PPPOX, Pppol2tpForm, SockaddrPppol2tp};
 
 use crate::form::Form;
-use crate::pair::Pair;
+use crate::pair::{Pair, tunnel_ids};
 use crate::ppp_call::{Call, Object, address, ids, udp};
 use crate::require;
 use crate::tcp;
@@ -165,7 +166,11 @@ fn a_bridge_joins_two_tunnels() {
         let make = |host, number: u32, local: &str, peer: &str| second(host, number, local, peer);
         (make(&pair.a, 1, &a, &b), make(&pair.b, 2, &b, &a))
     };
-    first_a.channel.ioctl(&mut first_a.door, PPPIOCDISCONN, 0).unwrap();
+    let mut far_door = pair.b.door();
+    for channel in [&first_a.channel, &second_a.channel] {
+        channel.ioctl(&mut first_a.door, PPPIOCDISCONN, 0).unwrap();
+    }
+    second_b.channel.ioctl(&mut far_door, PPPIOCDISCONN, 0).unwrap();
     let index = second_a.session.ioctl(&mut first_a.door, PPPIOCGCHAN, 0).unwrap();
     assert_eq!(first_a.channel.ioctl(&mut first_a.door, PPPIOCBRIDGECHAN, index), Ok(0));
     assert_eq!(second_a.channel.ioctl(&mut first_a.door, PPPIOCBRIDGECHAN, index), Err(Errno::EALREADY));
@@ -185,13 +190,43 @@ fn second(host: &crate::host::Host, number: u32, local: &str, peer: &str) -> Cal
     let management = Object::open(&mut door, SocketCall::Open(AF_PPPOX));
     let tunnel = address(form, (own.0, other.0), (0, 0));
     management.call(&mut door, SocketCall::Connect(&tunnel), &[std::os::fd::AsFd::as_fd(&udp)]).unwrap();
-    let session = Object::open(&mut door, SocketCall::Open(AF_PPPOX));
-    session
-        .call(&mut door, SocketCall::Connect(&address(form, (own.0, other.0), (own.1, other.1))), &[])
-        .unwrap();
-    let channel = Object::open(&mut door, SocketCall::OpenPpp);
-    let index = session.ioctl(&mut door, PPPIOCGCHAN, 0).unwrap();
-    channel.ioctl(&mut door, l2tp_abi::ppp::ioctl::PPPIOCATTCHAN, index).unwrap();
-    let unit = Object::open(&mut door, SocketCall::OpenPpp);
-    Call { door, udp, management, session, channel, unit }
+    Call::over(door, &address(form, (own.0, other.0), (own.1, other.1)), Some((udp, management)))
+}
+
+#[test]
+fn sessions_that_a_command_made_over_ip_and_udp() {
+    if !require::met(&[]) {
+        return;
+    }
+    for form in Form::ALL {
+        let pair = Pair::new();
+        pair.add_tunnel(form, 1, "");
+        let tunnel = tunnel_ids(1);
+        let _ends =
+            [(&pair.a, tunnel), (&pair.b, (tunnel.1, tunnel.0))].map(|(host, (conn_id, peer_conn_id))| {
+                let mut door = host.door();
+                let session = SessionCreate {
+                    conn_id,
+                    peer_conn_id,
+                    session_id: 7,
+                    peer_session_id: 7,
+                    pw_type: 7,
+                    cookie: vec![1, 2, 3, 4],
+                    peer_cookie: vec![1, 2, 3, 4],
+                    send_seq: true,
+                    recv_seq: true,
+                    ..SessionCreate::default()
+                };
+                door.ask(&Request::SessionCreate(session), |_| {}).unwrap();
+                Call::over(door, &address(Pppol2tpForm::V3In, (conn_id, peer_conn_id), (7, 7)), None)
+            });
+        Call::configure(&pair.a, 1);
+        Call::configure(&pair.b, 2);
+        for address in ["10.64.0.2", "fd64::2"] {
+            pair.a.reach(address);
+            tcp::transfer(&pair.a, &pair.b, address, 1 << 20);
+        }
+        let stats = pair.b.door().session_stats(tunnel.1, 7);
+        assert!(stats.rx_packets > 700 && stats.rx_seq_discards == 0 && stats.rx_errors == 0, "{stats:?}");
+    }
 }
