@@ -8,7 +8,10 @@ use std::process::Command;
 
 use l2tp_abi::Errno;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
+use l2tp_abi::sockaddr::AF_PPPOX;
 use l2tp_abi::sockopt::{IP_MTU_DISCOVER, SOL_IP};
+
+use l2tp_sockets::quota::USER_MAX;
 
 use crate::crafted::{Forger, NO_NUMBER, frame, packet};
 use crate::form::Form;
@@ -205,4 +208,12 @@ fn as_nobody() {
     // The number of another's socket is worth nothing to it.
     let foreign = SocketRequest { socket: Some(number), call: SocketCall::Name };
     assert_eq!(crate::door::Door::open().call(foreign, &[]).err(), Some(Errno::EBADF));
+    // Nor may it have any number of sockets, or open /dev/ppp at all.
+    let mut door = crate::door::Door::open();
+    let mut open = |call| door.call(SocketRequest { socket: None, call }, &[]);
+    for (domain, others) in [(2, 1), (AF_PPPOX, 0)] {
+        let held: Vec<_> = (others..USER_MAX).map(|_| open(SocketCall::Open(domain)).unwrap()).collect();
+        assert_eq!(open(SocketCall::Open(domain)).err(), Some(Errno::EMFILE), "{} held", held.len());
+    }
+    assert_eq!(open(SocketCall::OpenPpp).err(), Some(Errno::EPERM));
 }

@@ -65,13 +65,14 @@ impl SystemHost {
     }
 
     fn open_ppp(&self, caller: &Caller, open: impl FnOnce(&mut PppState) -> Result<Open, Errno>) -> Answer {
+        lock(&self.shared.ppp).admit(caller)?;
         let system = |error: io::Error| errno(&error);
         let (end, theirs) = PairEnd::pair().map_err(system)?;
         end.set_room(ROOM).map_err(system)?;
         let number = cookie(&theirs).map_err(system)?;
         self.pairs.poller.add(&end, number, Interest::Read).map_err(system)?;
         let mut state = lock(&self.shared.ppp);
-        let entry = Entry { open: open(&mut state)?, connection: caller.connection };
+        let entry = Entry { open: open(&mut state)?, owner: *caller };
         state.insert(number, entry, end);
         Ok((SocketAnswer::Opened(number), Some(theirs)))
     }
@@ -94,7 +95,7 @@ impl SystemHost {
         let shared = Arc::clone(&self.shared);
         let mut state = lock(&shared.ppp);
         let entry = state.numbers.get(&number).copied().ok_or(Errno::EBADF)?;
-        if by_number && !caller.privileged && caller.connection != entry.connection {
+        if by_number && !caller.privileged && caller.connection != entry.owner.connection {
             return Err(Errno::EBADF);
         }
         let answer = match entry.open {

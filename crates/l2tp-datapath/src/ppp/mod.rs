@@ -20,10 +20,13 @@ use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use l2tp_abi::errno::Errno;
 use l2tp_core::SessionKey;
+use l2tp_core::host::Caller;
 use l2tp_io::pair::PairEnd;
 use l2tp_sockets::ppp::{ChannelKey, FileKey, Ppp, Read, UnitKey};
 use l2tp_sockets::pppol2tp::{Pppol2tp, SocketKey};
+use l2tp_sockets::quota;
 
 use crate::device::Device;
 use crate::loss::{Loss, LossCounters};
@@ -57,13 +60,18 @@ pub(crate) struct PppState {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     open: Open,
-    connection: u32,
+    owner: Caller,
 }
 
 impl PppState {
     /// The device of a unit.
     pub(crate) fn device(&self, unit: UnitKey) -> Option<&Arc<Device>> {
         self.devices.get(&unit)
+    }
+
+    /// Whether `caller` may have another descriptor.
+    fn admit(&self, caller: &Caller) -> Result<(), Errno> {
+        quota::admit(self.numbers.values().map(|entry| &entry.owner), caller)
     }
 
     /// Whether any program could take a frame.
@@ -85,7 +93,7 @@ impl PppState {
         }
     }
 
-    /// Gives the frames that a file could read to its program, and the end, where that is next.
+    /// Gives the frames that a file could read to its program, and the end, where that is all that will ever come.
     pub(crate) fn pump(&mut self, file: FileKey, losses: &LossCounters) {
         let Some(end) = self.ends.get(&Open::File(file)) else { return };
         loop {
@@ -95,8 +103,11 @@ impl PppState {
                     losses.note(Loss::ControlRefused, sent.is_err());
                 }
                 Ok(Read::End) => {
-                    // The program has let go of it, or will read the end.
-                    let _: std::io::Result<()> = end.finish();
+                    // For good, as it is told on a pair: a unit without channel may have one again.
+                    if self.ppp.poll(file).hung_up {
+                        // The program has let go of it, or will read the end.
+                        let _: std::io::Result<()> = end.finish();
+                    }
                     return;
                 }
                 Ok(Read::Nothing) | Err(_) => return,

@@ -13,7 +13,7 @@ mod table;
 
 pub use options::Options;
 pub use socket::{Route, Socket};
-pub use table::{SOCKETS_MAX, Sockets, UNPRIVILEGED_MAX, USER_MAX};
+pub use table::{SOCKETS_MAX, Sockets};
 
 use core::net::{IpAddr, SocketAddr};
 use l2tp_abi::Errno;

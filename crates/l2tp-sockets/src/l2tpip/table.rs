@@ -1,6 +1,7 @@
 //! All sockets of a namespace.
 
 use super::{Domain, Network, Socket};
+use crate::quota;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -9,10 +10,6 @@ use l2tp_core::host::Caller;
 
 /// Sockets that there may be.
 pub const SOCKETS_MAX: usize = 1024;
-/// Sockets of all callers without privilege together.
-pub const UNPRIVILEGED_MAX: usize = 512;
-/// Sockets of one user without privilege.
-pub const USER_MAX: usize = 64;
 
 /// The L2TPIP sockets of a namespace, by number.
 #[derive(Debug, Default)]
@@ -37,14 +34,7 @@ impl Sockets {
         if self.sockets.len() >= SOCKETS_MAX {
             return Err(Errno::ENFILE);
         }
-        if owner.privileged {
-            return Ok(());
-        }
-        let others = || self.sockets.values().filter(|entry| !entry.owner.privileged);
-        if others().filter(|entry| entry.owner.user == owner.user).count() >= USER_MAX {
-            return Err(Errno::EMFILE);
-        }
-        if others().count() >= UNPRIVILEGED_MAX { Err(Errno::ENFILE) } else { Ok(()) }
+        quota::admit(self.sockets.values().map(|entry| &entry.owner), owner)
     }
 
     /// `socket`: adds one, under a number that no other has.

@@ -3,7 +3,8 @@
 use crate::lab::caller;
 use l2tp_abi::Errno;
 use l2tp_core::host::Caller;
-use l2tp_sockets::l2tpip::{Domain, SOCKETS_MAX, Sockets, UNPRIVILEGED_MAX, USER_MAX};
+use l2tp_sockets::l2tpip::{Domain, SOCKETS_MAX, Sockets};
+use l2tp_sockets::quota::{UNPRIVILEGED_MAX, USER_MAX};
 
 /// Opens sockets until one is refused; how many there were.
 fn fill(sockets: &mut Sockets, caller: &Caller) -> (usize, Errno) {
