@@ -99,6 +99,17 @@ pub(crate) fn is_signalled(thread: Pid) -> bool {
     std::fs::read_to_string(path).is_ok_and(|status| pending(&status) != 0)
 }
 
+/// Whether the process of `thread` has other threads.
+pub(crate) fn has_siblings(thread: Pid) -> bool {
+    let path = format!("/proc/{}/status", thread.as_raw_nonzero());
+    std::fs::read_to_string(path).is_ok_and(|status| threads(&status) > 1)
+}
+
+fn threads(status: &str) -> u32 {
+    let count = status.lines().find_map(|line| line.strip_prefix("Threads:"));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or_default()
+}
+
 fn pending(status: &str) -> u64 {
     let set = |name| {
         let text = status.lines().find_map(|line| line.strip_prefix(name));
@@ -126,6 +137,7 @@ mod tests {
         assert_eq!(parse_status(status).map(|(pid, own)| (pid.as_raw_nonzero().get(), own)), Some((40, 7)));
         assert_eq!(pending(status), 0x2000);
         assert_eq!(pending(&status.replace("0400\nSigIgn", "2400\nSigIgn")), 0);
+        assert_eq!((threads("Name:\tx\nThreads:\t12\n"), threads("")), (12, 0));
         assert_eq!(parse_status("Tgid:\t0\nNStgid:\t0\n"), None);
     }
 

@@ -12,6 +12,7 @@ use rustix::net::{RecvFlags, recvfrom};
 use super::kernel_address;
 use crate::notify::Answer;
 use crate::supervisor::Supervisor;
+use crate::task::has_siblings;
 use crate::transfer::{Incoming, Use};
 
 impl Supervisor {
@@ -26,7 +27,7 @@ impl Supervisor {
         }
         let (size, sender) = match peek(at) {
             Ok(head) => head,
-            Err(Errno::AGAIN) if socket.must_wait_here() && !target.is_nonblocking(at) => {
+            Err(Errno::AGAIN) if socket.must_wait_here(at) && !target.is_nonblocking(at) => {
                 return Ok(Answer::Wait(at.deadline()));
             }
             Err(Errno::AGAIN) => return Ok(Answer::Continue),
@@ -54,8 +55,8 @@ impl Supervisor {
 impl super::Socket {
     /// Whether an empty socket's reader waits with us: it may be woken by a datagram of ours, whose sender must then be
     /// put right.
-    fn must_wait_here(&self) -> bool {
-        self.is_member || self.is_shared
+    fn must_wait_here(&self, at: &Use<'_>) -> bool {
+        self.is_member || self.is_shared || has_siblings(at.call.thread)
     }
 }
 

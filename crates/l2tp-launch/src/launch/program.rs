@@ -134,8 +134,10 @@ fn receive(stream: &DoorStream) -> io::Result<Listener> {
     descriptors.pop().map(Listener::from).ok_or_else(|| Errno::PROTO.into())
 }
 
-/// Lets go of the terminal and of pipes: whoever reads them must not wait for what lives on.
+/// Lets go of the terminal, of pipes and of the directory: whoever reads or unmounts them must not wait for what lives on.
 pub(super) fn detach() {
+    // One that cannot be left stays in use.
+    let _: io::Result<()> = std::env::set_current_dir("/");
     let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") else { return };
     // One that cannot be replaced stays open.
     let _: Result<(), _> = rustix::stdio::dup2_stdin(&null);

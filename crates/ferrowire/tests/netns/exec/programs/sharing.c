@@ -71,6 +71,31 @@ static void one_socket_for_two(void)
     close(shared);
 }
 
+static void *asker(void *count)
+{
+    char out[512];
+    long bad = 0;
+    usleep(50000);
+    for (long i = 0; i < (long)count; i++) {
+        int n = get_family(out, "l2tp", 0);
+        bad += nl_send(shared, out, n) != n;
+    }
+    return (void *)bad;
+}
+
+/* And the other way round: the thread that opened it waits. */
+static void the_opener_waits(void)
+{
+    pthread_t thread;
+    shared = nl_open(0);
+    pthread_create(&thread, 0, asker, (void *)20L);
+    long bad = (long)reader((void *)20L);
+    void *result;
+    pthread_join(thread, &result);
+    CHECK(bad == 0 && !result, "%ld answers were not from the kernel's address", bad);
+    close(shared);
+}
+
 static void copies(int fd)
 {
     int one = dup(fd), two = fcntl(fd, F_DUPFD_CLOEXEC, 3), three = fcntl(fd, F_DUPFD, fd + 20);
@@ -146,6 +171,7 @@ int main(int argc, char **argv)
     CHECK(works(fd));
     threads();
     one_socket_for_two();
+    the_opener_waits();
     copies(fd);
     children(fd, argv[0]);
     passed_on(fd);
