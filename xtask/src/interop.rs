@@ -7,6 +7,7 @@ mod form;
 mod kernel;
 mod lab;
 mod ours;
+mod pairs;
 mod requests;
 mod scenes;
 mod stream;
@@ -25,6 +26,7 @@ use form::{End, Form, Tunnel, Underlay};
 use kernel::Kernel;
 use lab::Lab;
 use ours::Ours;
+pub(crate) use pairs::{measure, pairs};
 pub(crate) use requests::{play, requests};
 
 /// Where a lab lies if neither `--lab` nor `FERROWIRE_LAB` says so.

@@ -22,7 +22,8 @@ Usage: cargo xtask <chore>
   docs           writes the pages of docs/reference that are made from the code
   docs --check   these pages are up to date, ARCHITECTURE.md names what exists, the book lists every page
   interop kernel every form of tunnel and session against a kernel's own L2TP; --help says what it needs
-  interop requests the same random requests to the daemon and to a kernel's own L2TP, every answer compared";
+  interop requests the same random requests to the daemon and to a kernel's own L2TP, every answer compared
+  interop pairs  what a create and a delete cost, through the door and by a kernel's netlink";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -45,8 +46,10 @@ fn run(words: &[&str]) -> Result<()> {
         ["docs", "--check"] => docs::check(),
         ["interop", "kernel", words @ ..] => interop::kernel(words),
         ["interop", "requests", words @ ..] => interop::requests(words),
-        // Both sides of "interop requests" are this program, too.
+        ["interop", "pairs", words @ ..] => interop::pairs(words),
+        // Both sides of "interop requests" and of "interop pairs" are this program, too.
         ["play", words @ ..] => interop::play(words),
+        ["measure", words @ ..] => interop::measure(words),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             Ok(())

@@ -106,7 +106,7 @@ impl SystemHost {
     }
 
     fn open_udp(&mut self, key: TunnelKey, config: UdpConfig) -> io::Result<Arc<TunnelSocket>> {
-        let tunnel = Arc::new(TunnelSocket::Udp { socket: UdpSocket::open(&config)?, config });
+        let tunnel = Arc::new(TunnelSocket::udp(UdpSocket::open(&config)?, config));
         if let TunnelSocket::Udp { socket, .. } = &*tunnel {
             let watch = self.shared.watch(socket, Source::Udp(Arc::clone(&tunnel), key))?;
             self.sockets.insert(key, watch);

@@ -17,8 +17,8 @@ pub enum TunnelSocket {
     Udp {
         /// The socket.
         socket: UdpSocket,
-        /// What it was opened with.
-        config: UdpConfig,
+        /// Its addresses and settings: nobody else has it, so they stay.
+        endpoints: Endpoints,
     },
     /// A program's UDP socket.
     Managed(ManagedSocket),
@@ -39,6 +39,20 @@ pub enum TunnelSocket {
 }
 
 impl TunnelSocket {
+    /// A UDP socket that was opened with `config`.
+    pub(crate) fn udp(socket: UdpSocket, config: UdpConfig) -> Self {
+        let local = socket.local_addr().ok().or(config.local).unwrap_or(UNSPECIFIED);
+        let nowhere = if local.is_ipv4() { UNSPECIFIED } else { UNSPECIFIED_V6 };
+        let endpoints = Endpoints {
+            local,
+            peer: socket.peer_addr().unwrap_or(nowhere),
+            udp_csum: config.checksum,
+            zero_csum6_tx: config.zero_csum6_tx,
+            zero_csum6_rx: config.zero_csum6_rx,
+        };
+        Self::Udp { socket, endpoints }
+    }
+
     /// Whether several datagrams of one size can leave in one message.
     #[must_use]
     pub fn has_trains(&self) -> bool {
@@ -62,17 +76,7 @@ impl TunnelSocket {
     #[must_use]
     pub fn endpoints(&self) -> Endpoints {
         match self {
-            Self::Udp { socket, config } => {
-                let local = socket.local_addr().ok().or(config.local).unwrap_or(UNSPECIFIED);
-                let nowhere = if local.is_ipv4() { UNSPECIFIED } else { UNSPECIFIED_V6 };
-                Endpoints {
-                    local,
-                    peer: socket.peer_addr().unwrap_or(nowhere),
-                    udp_csum: config.checksum,
-                    zero_csum6_tx: config.zero_csum6_tx,
-                    zero_csum6_rx: config.zero_csum6_rx,
-                }
-            }
+            Self::Udp { endpoints, .. } => *endpoints,
             Self::Managed(socket) => socket.endpoints(),
             Self::Ip { route, .. } => ip_endpoints(route.source, route.destination),
             Self::L2tpip { path, .. } => {

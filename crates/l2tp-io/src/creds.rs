@@ -10,6 +10,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 
 /// User namespaces in a line, the first one included (kernel/user_namespace.c create_user_ns: levels 0 to 33).
 const MAX_LEVELS: usize = 34;
@@ -44,7 +45,8 @@ pub fn caller_user(peer: BorrowedFd<'_>) -> io::Result<u32> {
 /// may see. They never change, so they can be kept for as long as the network namespace lives.
 #[derive(Debug)]
 pub struct Owners {
-    line: Vec<Owner>,
+    /// `None` on a kernel without user namespaces (CONFIG_USER_NS), where everybody is in the one that there is.
+    line: Option<Vec<Owner>>,
 }
 
 /// A user namespace, and who made it.
@@ -60,6 +62,9 @@ impl Owners {
     /// # Errors
     /// Those of ioctl_ns(2): `EPERM` when the owner is outside of our own user namespace.
     pub fn of(netns: &NetNs) -> io::Result<Self> {
+        if !has_user_namespaces() {
+            return Ok(Self { line: None });
+        }
         let mut namespace = related(netns.as_fd(), libc::NS_GET_USERNS)?;
         let mut line = Vec::new();
         for _ in 0..MAX_LEVELS {
@@ -71,7 +76,7 @@ impl Owners {
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self { line })
+        Ok(Self { line: Some(line) })
     }
 
     /// Whether the thread with this number holds CAP_NET_ADMIN over the network namespace, as [`caller_may_administer`]
@@ -85,22 +90,29 @@ impl Owners {
 
     /// The walk of cap_capable, from the namespace's owner upwards.
     fn has_capability(&self, thread: Pid) -> io::Result<bool> {
+        let may = || Ok(capabilities(Some(thread))?.effective.contains(CapabilitySet::NET_ADMIN));
+        let Some(line) = &self.line else { return may() };
         // The link's text has the inode, for half the price of the file behind it; the device is the same for all.
         let path = format!("/proc/{}/ns/user", thread.as_raw_nonzero());
         let link = readlink(path, Vec::new())?;
         let inode =
             link.to_str().ok().and_then(|text| text.strip_prefix("user:[")?.strip_suffix(']')?.parse().ok());
         let inode: u64 = inode.ok_or(io::ErrorKind::InvalidData)?;
-        for (owner, child) in self.line.iter().zip(std::iter::once(None).chain(self.line.iter().map(Some))) {
+        for (owner, child) in line.iter().zip(std::iter::once(None).chain(line.iter().map(Some))) {
             if owner.inode != inode {
                 continue;
             }
             // The user who made the namespace below is its root.
-            return Ok(child.is_some_and(|child| is_user(thread, child.uid).unwrap_or(false))
-                || capabilities(Some(thread))?.effective.contains(CapabilitySet::NET_ADMIN));
+            let made_it = child.is_some_and(|child| is_user(thread, child.uid).unwrap_or(false));
+            return if made_it { Ok(true) } else { may() };
         }
         Ok(false)
     }
+}
+
+/// Whether this kernel has user namespaces. Without /proc nothing can be said: then nobody is admitted.
+fn has_user_namespaces() -> bool {
+    Path::new("/proc/self/ns/user").exists() || !Path::new("/proc/self/ns/net").exists()
 }
 
 /// Whether a thread runs as this user. Users that our user namespace does not know are all shown as the overflow user:

@@ -19,6 +19,9 @@ use super::ours;
 /// Stands around the exit status that follows the output of a line, and before the first line.
 const MARK: u8 = 0x1e;
 
+/// Where the host's folders are in the lab (lab/init).
+pub(super) const HOST: &str = "/mnt";
+
 /// The tap device at our end, and the addresses of the two ends (RFC 5737, RFC 3849: for documentation only, so nobody's).
 const TAP: &str = "fwlab";
 pub(super) const UNDERLAY: Underlay = Underlay {

@@ -14,14 +14,12 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use l2tp_io::netns::NetNs;
 
-use super::lab::Lab;
+use super::lab::{HOST, Lab};
 use super::{build, lab_program, say};
 use play::{Side, Way};
 
 /// Longer than a chunk of cases takes.
 const PATIENCE: Duration = Duration::from_secs(600);
-/// Where the host's folders are in the lab (lab/init).
-const HOST: &str = "/mnt";
 /// Cases that one process plays.
 const CHUNK: u64 = 25;
 /// Differing cases that are shown in full.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use l2tp_abi::nl::{NETLINK_EXT_ACK, emit_overrun};
 use l2tp_datapath::{Datapath, NetEngine, SystemHost};
 use l2tp_io::door::DoorStream;
-use l2tp_io::poller::{Event, Interest};
+use l2tp_io::poller::{Event, Interest, Poller};
 use l2tp_mgmt::netlink::{Client, ReplySink, Server};
 
 /// Bytes that may wait for a program that does not read. What comes then is lost to it, as on a netlink socket whose
@@ -22,6 +22,8 @@ pub(super) struct Caller {
     stream: DoorStream,
     client: Client,
     outbox: Outbox,
+    /// What is waited for at its stream.
+    watched: Interest,
 }
 
 /// A datagram for all who listen to a group.
@@ -118,20 +120,24 @@ impl Caller {
         let mut client = Client::new(number, privileged).of_user(user);
         // Whoever comes through this door reads why a request was refused. The option exists: it cannot fail.
         let _: Result<(), _> = client.set_option(NETLINK_EXT_ACK, 1);
-        Self { number, stream, client, outbox: Outbox::default() }
-    }
-
-    pub(super) fn stream(&self) -> &DoorStream {
-        &self.stream
+        Self { number, stream, client, outbox: Outbox::default(), watched: Interest::Read }
     }
 
     pub(super) fn number(&self) -> u32 {
         self.number
     }
 
-    /// A program that does not read its answers is not asked for more requests.
-    pub(super) fn interest(&self) -> Interest {
-        if self.outbox.datagrams.is_empty() { Interest::Read } else { Interest::Write }
+    /// Has `poller` wait for requests, or, while the program does not read its answers, for room for them.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2).
+    pub(super) fn watch(&mut self, poller: &Poller) -> io::Result<()> {
+        let wanted = if self.outbox.datagrams.is_empty() { Interest::Read } else { Interest::Write };
+        if wanted != self.watched {
+            poller.modify(&self.stream, self.number.into(), wanted)?;
+            self.watched = wanted;
+        }
+        Ok(())
     }
 
     /// Takes a notification if it listens for it; says whether something waits for it now.

@@ -161,7 +161,7 @@ impl Service {
         };
         let mut heard = Vec::new();
         let goes_on = self.answer(&mut caller, event, &mut heard).is_ok();
-        if goes_on && self.poller.modify(caller.stream(), event.token, caller.interest()).is_ok() {
+        if goes_on && caller.watch(&self.poller).is_ok() {
             self.callers.insert(caller.number(), caller);
         }
         self.tell(&heard);
@@ -198,11 +198,10 @@ impl Service {
 
     /// Does something to every caller that may leave datagrams waiting for it.
     fn each_caller(&mut self, each: impl Fn(&mut Caller) -> bool) {
-        for (port, caller) in &mut self.callers {
+        for caller in self.callers.values_mut() {
             if each(caller) {
                 // A caller that cannot be watched is dropped with its next event.
-                let _: io::Result<()> =
-                    self.poller.modify(caller.stream(), u64::from(*port), caller.interest());
+                let _: io::Result<()> = caller.watch(&self.poller);
             }
         }
     }

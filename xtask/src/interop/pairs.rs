@@ -1,0 +1,129 @@
+//! `cargo xtask interop pairs`: what it costs to make something and delete it again, through the door and by the netlink of a
+//! kernel's own L2TP, both in the lab. Tunnels, and PPP sessions, which have no device.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use l2tp_abi::genl::l2tp::L2TP_PWTYPE_PPP;
+use l2tp_client::{Connection, SessionCreate, SessionKey, TunnelCreate};
+use l2tp_io::netns::NetNs;
+use l2tp_io::rtnl::Rtnl;
+
+use super::lab::{HOST, Lab};
+use super::ours::Ours;
+use super::{build, lab_program, say};
+
+/// Pairs of a run, and runs, of which the median counts.
+const PAIRS: u32 = 1000;
+const RUNS: usize = 7;
+/// Longer than all runs take.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How much dearer a pair through the door may be.
+const LIMIT: f64 = 10.0;
+
+/// What it costs to make something and delete it again, through the door and by the kernel's netlink
+#[derive(clap::Parser)]
+#[command(name = "cargo xtask interop pairs")]
+struct PairsArgs {
+    /// Folder with uml/linux, user-mode-linux with L2TP [default: $FERROWIRE_LAB, or /var/cache/l2tp-lab]
+    #[arg(long, value_name = "DIR")]
+    lab: Option<PathBuf>,
+    /// The binary to test, instead of the release build of this workspace
+    #[arg(long, value_name = "PATH")]
+    ferrowire: Option<PathBuf>,
+}
+
+/// What is made.
+#[derive(Clone, Copy)]
+enum Thing {
+    Tunnel,
+    Session,
+}
+
+/// Measures both sides in the lab and fails if the door is [`LIMIT`] times as dear as the kernel.
+///
+/// # Errors
+/// When a side cannot be set up, or the door is too dear.
+pub(crate) fn pairs(words: &[&str]) -> anyhow::Result<()> {
+    let name = "cargo xtask interop pairs";
+    let args = PairsArgs::try_parse_from([&[name], words].concat()).unwrap_or_else(|usage| usage.exit());
+    let binary = match &args.ferrowire {
+        Some(path) => path.canonicalize().with_context(|| format!("there is no {}", path.display()))?,
+        None => build()?,
+    };
+    let linux = lab_program(args.lab.as_ref())?;
+    NetNs::unshare().context("cannot make a network namespace: root is needed")?;
+    let mut lab = Lab::start(&linux)?;
+    say(&format!("in the lab: {}", lab.sh("uname -sr", PATIENCE)?.1.trim()));
+    let kernel = measured(&mut lab, "kernel")?;
+    let door = measured(&mut lab, &format!("door:{HOST}{}", binary.display()))?;
+    for ((name, kernel), (_, door)) in kernel.iter().zip(&door) {
+        let ratio = door / kernel;
+        say(&format!("{name:<8} kernel {kernel:>7.1} us, door {door:>7.1} us, ratio {ratio:.2}"));
+        ensure!(ratio < LIMIT, "{name}: {ratio:.1} times as dear as the kernel");
+    }
+    Ok(())
+}
+
+/// Runs this program in the lab and returns what it measured: names and microseconds.
+fn measured(lab: &mut Lab, side: &str) -> anyhow::Result<Vec<(String, f64)>> {
+    let program = std::env::current_exe()?;
+    let (status, output) = lab.sh(&format!("{HOST}{} measure {side}", program.display()), PATIENCE)?;
+    ensure!(status == 0, "{side}: {output}");
+    let rows = output.lines().filter_map(|line| line.split_once(' '));
+    rows.map(|(name, time)| Ok((name.to_owned(), time.parse()?))).collect()
+}
+
+/// The process that measures one side: this program, `measure SIDE`, in a namespace of its own.
+///
+/// # Errors
+/// When a namespace is missing, or a request is refused.
+pub(crate) fn measure(words: &[&str]) -> anyhow::Result<()> {
+    let [side] = words else { bail!("measure SIDE") };
+    NetNs::unshare().context("cannot make a network namespace: root is needed")?;
+    let mut rtnl = Rtnl::open()?;
+    let lo = rtnl.index_of("lo")?;
+    rtnl.set_up(lo, true)?;
+    let (_daemon, mut connection) = match side.strip_prefix("door:") {
+        Some(binary) => (Some(Ours::start(binary.as_ref())?), Connection::door()?),
+        None => (None, Connection::kernel()?),
+    };
+    connection.create_tunnel(&tunnel(1))?;
+    for (name, thing) in [("tunnel", Thing::Tunnel), ("session", Thing::Session)] {
+        let mut times = Vec::new();
+        for run in 0..u32::try_from(RUNS)? {
+            times.push(run_pairs(&mut connection, thing, 10 + run * PAIRS)?);
+        }
+        times.sort_by(f64::total_cmp);
+        say(&format!("{name} {:.2}", times.get(RUNS / 2).copied().unwrap_or_default()));
+    }
+    Ok(())
+}
+
+/// Microseconds a pair. A kernel deletes when it has answered: its time ends when all is gone.
+fn run_pairs(connection: &mut Connection, thing: Thing, first: u32) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    for id in first..first + PAIRS {
+        match thing {
+            Thing::Tunnel => {
+                connection.create_tunnel(&tunnel(id))?;
+                connection.delete_tunnel(id)?;
+            }
+            Thing::Session => {
+                let session =
+                    SessionCreate { pw_type: L2TP_PWTYPE_PPP, ..SessionCreate::ethernet(1, id, id) };
+                connection.create_session(&session)?;
+                connection.delete_session(&SessionKey::Ids { conn_id: 1, session_id: id })?;
+            }
+        }
+    }
+    while connection.tunnels()?.count() > 1 || connection.sessions()?.count() > 0 {}
+    Ok(start.elapsed().as_secs_f64() * 1e6 / f64::from(PAIRS))
+}
+
+/// A tunnel over UDP on a port that the host chooses.
+fn tunnel(id: u32) -> TunnelCreate {
+    TunnelCreate::udp(id, id, ([127, 0, 0, 1], 0).into(), ([127, 0, 0, 1], 5000).into())
+}
