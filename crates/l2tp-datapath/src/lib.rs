@@ -75,7 +75,7 @@ impl Datapath {
 
     /// The engine, locked: the workers stand still while it is held.
     pub fn engine(&self) -> Held<'_> {
-        Held::new(self.shared.engine(), &self.shared.longest)
+        self.shared.engine_after_packets()
     }
 
     /// The longest time for which [`Self::engine`] was held.

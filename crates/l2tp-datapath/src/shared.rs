@@ -13,7 +13,7 @@ use l2tp_io::rawudp::RawUdp;
 use l2tp_sockets::ppp::UnitKey;
 
 use crate::device::Device;
-use crate::held::Longest;
+use crate::held::{Held, Longest};
 use crate::l2tpip::L2tpip;
 use crate::loss::LossCounters;
 use crate::managed::Managed;
@@ -68,6 +68,9 @@ pub(crate) struct Watch {
     token: u64,
 }
 
+/// How often management looks whether packets still wait.
+const TURNS: usize = 1000;
+
 pub(crate) struct Shared {
     engine: Mutex<NetEngine>,
     /// Taken after the engine's lock where both are needed.
@@ -77,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) stations: Vec<Station>,
     pub(crate) losses: LossCounters,
     pub(crate) longest: Longest,
+    /// Workers that wait for the engine.
+    waiting: AtomicUsize,
     pub(crate) managed: Arc<Managed>,
     /// Sessions whose device somebody else deleted.
     lost: Mutex<Vec<SessionKey>>,
@@ -97,6 +102,7 @@ impl Shared {
             stations: (0..workers).map(|_| Station::new()).collect::<io::Result<_>>()?,
             losses: LossCounters::default(),
             longest: Longest::default(),
+            waiting: AtomicUsize::new(0),
             managed: Arc::new(Managed::new()),
             lost: Mutex::default(),
             lost_units: Mutex::default(),
@@ -107,8 +113,27 @@ impl Shared {
         })
     }
 
+    /// The engine for a worker, who has packets.
     pub(crate) fn engine(&self) -> MutexGuard<'_, NetEngine> {
-        lock(&self.engine)
+        if let Ok(engine) = self.engine.try_lock() {
+            return engine;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let engine = lock(&self.engine);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        engine
+    }
+
+    /// The engine for management, which comes again and again while it tells a long dump: packets that wait go first.
+    pub(crate) fn engine_after_packets(&self) -> Held<'_> {
+        // Whoever waits has been woken and takes the lock soon; should it not, nobody is served by waiting for it.
+        for _ in 0..TURNS {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        Held::new(lock(&self.engine), &self.longest)
     }
 
     /// Gives a source to the workers in turn, so that a tunnel's socket and its device meet different ones.

@@ -155,10 +155,21 @@ impl UdpDeaths {
         let socket = socket_with(family, SocketType::RAW, flags, protocol)?;
         bind(&socket, &SocketAddrNetlink::new(0, 0))?;
         sockopt::enlarge_buffers(&socket);
+        let deaths = Self { socket };
+        deaths.listen(true)?;
+        Ok(deaths)
+    }
+
+    /// Listens, or does not for the time being: every UDP socket of the namespace is told of.
+    ///
+    /// # Errors
+    /// As [`UdpDeaths::open`].
+    pub fn listen(&self, wanted: bool) -> io::Result<()> {
+        let option = if wanted { libc::NETLINK_ADD_MEMBERSHIP } else { libc::NETLINK_DROP_MEMBERSHIP };
         for group in [SKNLGRP_INET_UDP_DESTROY, SKNLGRP_INET6_UDP_DESTROY] {
-            sockopt::set(&socket, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group)?;
+            sockopt::set(&self.socket, libc::SOL_NETLINK, option, group)?;
         }
-        Ok(Self { socket })
+        Ok(())
     }
 
     /// The next death, if one has been told.

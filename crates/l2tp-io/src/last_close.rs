@@ -39,7 +39,17 @@ impl LastClose {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let news =
             UdpDeaths::open().map_or_else(|_| timer().map(News::Timer), |deaths| Ok(News::Told(deaths)))?;
-        Ok(Self { known: BTreeSet::new(), set, news })
+        let closes = Self { known: BTreeSet::new(), set, news };
+        closes.rest()?;
+        Ok(closes)
+    }
+
+    /// Asks for no news while no socket is waited for.
+    fn rest(&self) -> io::Result<()> {
+        match &self.news {
+            News::Told(deaths) => deaths.listen(false),
+            News::Timer(timer) => set_period(timer, 0),
+        }
     }
 
     /// Waits for the end of a socket; the caller may, and should, close its own descriptor.
@@ -48,24 +58,26 @@ impl LastClose {
     /// `ENOSPC` at the limit of /proc/sys/fs/epoll/max_user_watches; `ENOTSOCK`.
     pub fn watch(&mut self, socket: impl AsFd) -> io::Result<()> {
         let cookie = sockopt::cookie(&socket)?;
+        if self.known.is_empty() {
+            match &self.news {
+                News::Told(deaths) => deaths.listen(true)?,
+                News::Timer(timer) => set_period(timer, PERIOD)?,
+            }
+        }
         match epoll::add(&self.set, &socket, EventData::new_u64(cookie), EventFlags::empty()) {
             // In the list since it carried a tunnel before.
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
         self.known.insert(cookie);
-        if let News::Timer(timer) = &self.news {
-            set_period(timer, PERIOD)?;
-        }
         Ok(())
     }
 
     /// Waits for a socket no longer.
     pub fn forget(&mut self, cookie: u64) {
-        self.known.remove(&cookie);
-        if let (true, News::Timer(timer)) = (self.known.is_empty(), &self.news) {
-            // It ticks on, for nothing.
-            let _: io::Result<()> = set_period(timer, 0);
+        if self.known.remove(&cookie) && self.known.is_empty() {
+            // Or there is news of nothing.
+            let _: io::Result<()> = self.rest();
         }
     }
 
@@ -87,6 +99,10 @@ impl LastClose {
         }
         if look {
             closed.extend(self.missing());
+        }
+        if !closed.is_empty() && self.known.is_empty() {
+            // As in `forget`.
+            let _: io::Result<()> = self.rest();
         }
         closed
     }
