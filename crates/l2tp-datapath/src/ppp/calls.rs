@@ -240,8 +240,10 @@ impl SystemHost {
                 witnesses.unwrap_or_default()
             }
             Open::File(file) => {
-                let companions = ppp.companions(file);
+                let mut companions = ppp.companions(file);
                 ppp.close(&mut Units { host: self, devices }, file);
+                // What has not died goes on, a unit that has no channel yet too.
+                companions.retain(|companion| ppp.poll(*companion).hung_up);
                 companions
             }
         };
