@@ -35,9 +35,9 @@ impl Window {
         (self.start..self.end).contains(&number)
     }
 
-    /// The numbers of netlink sockets.
+    /// The numbers of netlink sockets: the others' too, when their own are taken. There, calls are trapped that go on.
     pub(crate) const fn netlink(self) -> Range<u32> {
-        self.start..self.middle
+        self.start..self.end
     }
 
     /// The numbers of L2TPIP sockets.

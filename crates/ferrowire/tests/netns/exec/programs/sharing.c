@@ -177,9 +177,9 @@ int main(int argc, char **argv)
     passed_on(fd);
     /* Many at the same time, and as many again when those are closed. */
     for (int round = 0; round < 3; round++) {
-        int many[100];
-        for (int i = 0; i < 100; i++) { many[i] = nl_open(0); CHECK(many[i] >= 0 && works(many[i]), "number %d", i); }
-        for (int i = 0; i < 100; i++) close(many[i]);
+        int many[300];
+        for (int i = 0; i < 300; i++) { many[i] = nl_open(0); CHECK(many[i] >= 0 && works(many[i]), "number %d", i); }
+        for (int i = 0; i < 300; i++) close(many[i]);
     }
     return finish();
 }
