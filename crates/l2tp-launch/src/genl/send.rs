@@ -21,6 +21,9 @@ use crate::notify::Answer;
 use crate::supervisor::Supervisor;
 use crate::transfer::{Outgoing, Use};
 
+/// Bytes of requests that are taken at once; the kernel's own limit is the send buffer, 208 KiB as a rule.
+const REQUEST_MAX: usize = 128 << 10;
+
 impl Supervisor {
     /// The calls that send.
     pub(crate) fn send(&mut self, at: &Use<'_>) -> io::Result<Answer> {
@@ -32,6 +35,10 @@ impl Supervisor {
     }
 
     fn send_datagram(&mut self, at: &Use<'_>, sent: &Outgoing) -> io::Result<Answer> {
+        // No request to the family is that long: the kernel says that it is too long, or that it has no such family.
+        if sent.bytes.len() > REQUEST_MAX {
+            return Ok(Answer::Continue);
+        }
         // Another socket's address, or what is none: the kernel says what is wrong with it.
         if sent.name.as_ref().is_some_and(|name| is_kernel(name) != Some(true)) {
             return Ok(Answer::Continue);

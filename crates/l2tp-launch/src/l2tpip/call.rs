@@ -16,6 +16,19 @@ use crate::transfer::{SOCK_TYPE_MASK, Use};
 /// Bytes of the longest option that is taken.
 const OPTION_MAX: usize = 256;
 
+/// Options of level SOL_SOCKET that the daemon does not know and that mean the same, or nothing, on the pair. Others, which
+/// would have to act on the packets (`SO_BINDTODEVICE`, `SO_MARK`, filters), must not seem to work.
+const ON_THE_PAIR: [i32; 8] = [
+    libc::SO_REUSEADDR,
+    libc::SO_REUSEPORT,
+    libc::SO_BROADCAST,
+    libc::SO_RCVTIMEO,
+    libc::SO_SNDTIMEO,
+    libc::SO_LINGER,
+    libc::SO_KEEPALIVE,
+    libc::SO_PRIORITY,
+];
+
 impl Supervisor {
     /// socket(2). Of other types the kernel says what is to be said; a raw socket stays the kernel's.
     pub(crate) fn open_l2tpip(&mut self, call: &Call) -> io::Result<Answer> {
@@ -82,7 +95,9 @@ impl Supervisor {
         let value = at.memory.read(at.call.address(3), at.call.size(4).min(OPTION_MAX))?;
         let call = SocketCall::Set { level: at.call.word(1), option: at.call.word(2), value: &value };
         Ok(match self.carry_out(at, endpoint, call, None) {
-            Err(Errno::NOPROTOOPT) if is_socket_level(at) => Answer::Continue,
+            Err(Errno::NOPROTOOPT) if is_socket_level(at) && ON_THE_PAIR.contains(&at.call.int(2)) => {
+                Answer::Continue
+            }
             result => result.map_or_else(Answer::Fail, done),
         })
     }

@@ -55,6 +55,7 @@ static void kinds(void)
     CHECK(!getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &value, &length) && value == AF_INET);
     value = 1;
     CHECK(!setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof value));
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3) < 0, "it would not bind");
     CHECK(listen(fd, 1) < 0 && errno == EOPNOTSUPP);
     CHECK(accept(fd, 0, 0) < 0 && errno == EOPNOTSUPP);
     CHECK(recv(fd, r, sizeof r, 0) < 0 && errno == EAGAIN);

@@ -81,6 +81,10 @@ static void errors(int fd, int l2tp)
     CHECK(nl_send(fd, b, 10) == 10 && recv(fd, r, sizeof r, MSG_DONTWAIT) < 0 && errno == EAGAIN);
     length = create_tunnel(b, l2tp, 50, NLM_F_ACK);
     CHECK(nl_send(fd, b, length - 8) == length - 8 && recv(fd, r, sizeof r, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+    /* More than a send buffer has room for. */
+    static char much[300000];
+    create_tunnel(much, l2tp, 51, NLM_F_ACK);
+    CHECK(nl_send(fd, much, sizeof much) < 0 && errno == EMSGSIZE);
     /* Bad memory, both ways; the call fails, the socket goes on. */
     CHECK(nl_send(fd, (void *)8, 40) < 0 && errno == EFAULT);
     nl_send(fd, b, get_family(b, "l2tp", 0));
