@@ -223,9 +223,7 @@ impl Supervisor {
                 outward(&mut datagram, &[], namespace.ids, self.seen);
                 let members = self.sockets.iter_mut().filter(|socket| socket.is_member);
                 for socket in members.filter(|socket| socket.namespace == identity) {
-                    socket.notify(datagram.clone());
-                    socket.pump(namespace.injector());
-                    self.is_backed_up |= socket.is_waiting();
+                    socket.notify(namespace.injector(), &datagram);
                 }
             }
         }

@@ -12,8 +12,8 @@ use crate::namespace::{Identity, Injector};
 
 /// Sockets that programs may have open; those above are not emulated.
 pub(crate) const SOCKETS_MAX: usize = 16_384;
-/// Bytes that wait for a socket whose queue is full: notifications that come then are lost, and requests are refused until
-/// some of it was read (`ENOBUFS`). The answers to one request may go beyond.
+/// Bytes that wait for a socket whose queue is full: requests are refused then until some of it was read (`ENOBUFS`). The
+/// answers to one request may go beyond.
 const WAITING_MAX: usize = 1 << 20;
 /// Bytes that wait for all sockets together; above that, requests of sockets that do not read are refused.
 const ALL_WAITING_MAX: usize = 256 << 20;
@@ -70,13 +70,11 @@ impl Socket {
         self.waiting.push_back(datagram);
     }
 
-    /// Adds a notification, unless too much waits already.
-    pub(crate) fn notify(&mut self, datagram: Vec<u8>) {
-        if self.waiting_bytes.saturating_add(datagram.len()) > WAITING_MAX {
-            self.overrun = true;
-        } else {
-            self.push(datagram);
-        }
+    /// Puts a notification into the receive queue; it is lost if there is no room, as the kernel's own
+    /// (`netlink_broadcast_deliver`).
+    pub(crate) fn notify(&mut self, injector: &Injector, datagram: &[u8]) {
+        self.pump(injector);
+        self.overrun |= self.is_waiting() || injector.put(self.port, datagram) == Err(Errno::AGAIN);
     }
 
     /// Says once that something was lost.

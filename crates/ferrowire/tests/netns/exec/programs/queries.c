@@ -156,6 +156,28 @@ static void asks_and_does_not_read(int l2tp)
     close(fd);
 }
 
+/* Who listens and does not read is told once that notifications were lost, before those that were not. */
+static void listens_and_does_not_read(int fd, int l2tp)
+{
+    int ear = nl_open(0), small = 0, heard = 0, n;
+    unsigned group = group_id(ear, "l2tp");
+    CHECK(!setsockopt(ear, SOL_SOCKET, SO_RCVBUF, &small, sizeof small));
+    CHECK(!setsockopt(ear, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group));
+    for (int i = 0; i < 32; i++) {
+        nl_send(fd, b, create_tunnel(b, l2tp, 9000 + i, NLM_F_ACK));
+        CHECK(acknowledged(fd) == 0);
+    }
+    usleep(200000); /* They come over another connection than the acknowledgements. */
+    CHECK(recv(ear, r, sizeof r, MSG_DONTWAIT) < 0 && errno == ENOBUFS, "%d", errno);
+    while ((n = recv(ear, r, sizeof r, MSG_DONTWAIT)) > 0) heard++;
+    CHECK(errno == EAGAIN && heard > 0 && heard < 32, "%d heard", heard);
+    nl_send(fd, b, create_tunnel(b, l2tp, 9999, NLM_F_ACK));
+    CHECK(acknowledged(fd) == 0);
+    n = recv(ear, r, sizeof r, 0);
+    CHECK(n > 0 && *(unsigned *)(find(r, CONN_ID) + 1) == 9999, "%d bytes", n);
+    close(ear);
+}
+
 int main(int argc, char **argv)
 {
     int fd = nl_open(0), l2tp = family_id(fd, "l2tp");
@@ -164,5 +186,6 @@ int main(int argc, char **argv)
     batches(fd, l2tp);
     long_dump(fd, l2tp, argc > 1 ? atoi(argv[1]) : 0);
     asks_and_does_not_read(l2tp);
+    listens_and_does_not_read(fd, l2tp);
     return finish();
 }
