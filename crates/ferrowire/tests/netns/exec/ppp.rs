@@ -82,7 +82,10 @@ impl Call {
 const LNS: &str = "[global]\n[lns default]\nip range = 10.9.0.10-10.9.0.99\nlocal ip = 10.9.0.1\npppoptfile = OPTIONS\n\
                    require authentication = no\nunix authentication = no\n";
 
-/// Whether a unit's device has an address.
+/// How many call one LNS at once.
+const CALLS: u16 = 20;
+
+/// Whether a unit's device has its addresses.
 fn is_up(host: &Host, device: &str) -> bool {
     let addresses = host.run("ip", &["-o", "addr", "show", "dev", device]);
     let addresses = String::from_utf8_lossy(&addresses.stdout).into_owned();
@@ -171,4 +174,33 @@ fn a_tunnel_that_is_deleted_hangs_up() {
     wait::until("pppd hangs up", || call.lac.said().contains("Modem hangup"));
     call.lac.control("d b");
     call.is_gone();
+}
+
+/// Twenty LACs of one host, each an xl2tpd of its own, call one LNS at once.
+#[test]
+fn twenty_calls_at_once() {
+    if !require::met(&["xl2tpd", "pppd", "unshare", "mount"]) {
+        return;
+    }
+    let pair = Pair::without_daemons();
+    let mut lns = Xl2tpd::start(&pair.b, LNS, "noauth\nipv6 ::2,::1\n");
+    let configuration = |number| {
+        let (port, lns) = (5000 + number, Form::Udp4.address(2));
+        format!("[global]\nport = {port}\n[lac b]\nlns = {lns}:1701\nautodial = yes\npppoptfile = OPTIONS\n")
+    };
+    let configurations: Vec<_> = (0..CALLS).map(configuration).collect();
+    let mut lacs = Xl2tpd::start_many(&pair.a, &configurations, "noauth\nipv6 ::1,::2\n");
+    let units: Vec<_> = (0..CALLS).map(|number| format!("ppp{number}")).collect();
+    let all_up = || units.iter().all(|unit| is_up(&pair.a, unit) && is_up(&pair.b, unit));
+    assert!(wait::within(4 * wait::PATIENCE, all_up), "not all calls are up");
+    for unit in &units {
+        // From its own address; the answer takes the way back by itself.
+        let words = ["-c", "1", "-W", "1", "-I", unit, "10.9.0.1"];
+        wait::until("an answer comes", || pair.a.run("ping", &words).status.success());
+    }
+    let sessions = pair.b.l2tp("show session");
+    assert_eq!(sessions.lines().filter(|line| line.starts_with("Session")).count(), usize::from(CALLS));
+    lacs.stop();
+    wait::until("the LNS has let go", || is_empty(&pair.b));
+    lns.stop();
 }

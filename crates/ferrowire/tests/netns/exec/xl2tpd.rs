@@ -23,16 +23,31 @@ const SECRETS: &str = "alice * wonderland *\n";
 const OPTIONS: &str =
     "nodefaultroute\nnoccp\nnovj\ndebug\nmtu 1400\nmru 1400\nlcp-echo-interval 0\nlcp-restart 1\n";
 
-/// A running one.
+/// Runs as many as it is told, and ends with the last of them; TERM is for all.
+const SERVE: &str = r#"
+for n in $(seq "$2"); do
+    xl2tpd -D -c "$1/conf$n" -p "$1/pid$n" -C "$1/control$n" &
+    numbers="$numbers $!"
+done
+trap 'kill $numbers' TERM
+wait
+wait
+"#;
+
+/// One that runs, or several of one host.
 pub(super) struct Xl2tpd {
     child: Child,
     folder: TempDir,
 }
 
 impl Xl2tpd {
-    /// Starts it in a host with these sections of its configuration, in which `OPTIONS` stands for the file with pppd's
-    /// `options`.
-    pub(super) fn start(host: &Host, sections: &str, options: &str) -> Self {
+    /// Starts one in a host with this configuration, in which `OPTIONS` stands for the file with pppd's `options`.
+    pub(super) fn start(host: &Host, configuration: &str, options: &str) -> Self {
+        Self::start_many(host, &[configuration.to_owned()], options)
+    }
+
+    /// Starts one for each configuration.
+    pub(super) fn start_many(host: &Host, configurations: &[String], options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for name in ["ppp", "run"] {
@@ -44,19 +59,21 @@ impl Xl2tpd {
         }
         let log = path("pppd.log");
         fs::write(path("options"), format!("{OPTIONS}logfile {}\n{options}", log.display())).unwrap();
-        let sections = sections.replace("OPTIONS", path("options").to_str().unwrap());
-        fs::write(path("conf"), sections).unwrap();
+        for (number, text) in (1..).zip(configurations) {
+            let text = text.replace("OPTIONS", path("options").to_str().unwrap());
+            fs::write(path(&format!("conf{number}")), text).unwrap();
+        }
         let output = fs::File::create(path("log")).unwrap();
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", ALONE, "sh"]).arg(folder.path());
-        command.args([FERROWIRE, "exec", "--private", "--", "xl2tpd", "-D"]);
-        for (option, name) in [("-c", "conf"), ("-p", "pid"), ("-C", "control")] {
-            command.arg(option).arg(path(name));
-        }
+        command.args([FERROWIRE, "exec", "--private", "--", "sh", "-c", SERVE, "sh"]);
+        command.arg(folder.path()).arg(configurations.len().to_string());
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
         let child = host.here(|| command.spawn().unwrap());
         let started = Self { child, folder };
-        wait::until("xl2tpd listens", || started.said().contains("Listening on IP address"));
+        wait::until("xl2tpd listens", || {
+            started.said().matches("Listening on IP address").count() == configurations.len()
+        });
         started
     }
 
@@ -70,9 +87,9 @@ impl Xl2tpd {
         read("log") + &read("pppd.log")
     }
 
-    /// A command, as xl2tpd-control gives it: `c` or `d` and the name of a peer.
+    /// A command to the first, as xl2tpd-control gives it: `c` or `d` and the name of a peer.
     pub(super) fn control(&self, words: &str) {
-        let mut pipe = fs::File::options().write(true).open(self.path("control")).unwrap();
+        let mut pipe = fs::File::options().write(true).open(self.path("control1")).unwrap();
         writeln!(pipe, "{words}").unwrap();
     }
 
@@ -81,9 +98,9 @@ impl Xl2tpd {
         self.signal(&format!("run/{device}.pid"), signal);
     }
 
-    /// Kills it, and not its pppd.
+    /// Kills the first, and not its pppd.
     pub(super) fn kill(&self) {
-        self.signal("pid", Signal::KILL);
+        self.signal("pid1", Signal::KILL);
     }
 
     fn signal(&self, file: &str, signal: Signal) {
@@ -91,12 +108,12 @@ impl Xl2tpd {
         kill_process(Pid::from_raw(number).unwrap(), signal).unwrap();
     }
 
-    /// Waits until it and all that it started has ended.
+    /// Waits until all have ended.
     pub(super) fn ended(&mut self) {
         wait::until("xl2tpd ends", || self.child.try_wait().unwrap().is_some());
     }
 
-    /// Ends it as a service manager does.
+    /// Ends them as a service manager does.
     pub(super) fn stop(&mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         self.ended();
