@@ -20,8 +20,7 @@ const ALONE: &str = r#"mount --bind "$1/ppp" /etc/ppp && mount --bind "$1/run" /
 const SECRETS: &str = "alice * wonderland *\n";
 
 /// What every pppd is told.
-const OPTIONS: &str =
-    "nodefaultroute\nnoccp\nnovj\ndebug\nmtu 1400\nmru 1400\nlcp-echo-interval 0\nlcp-restart 1\n";
+const OPTIONS: &str = "nodefaultroute\ndebug\nmtu 1400\nmru 1400\nlcp-echo-interval 0\nlcp-restart 1\n";
 
 /// Runs as many as it is told, and ends with the last of them; TERM is for all.
 const SERVE: &str = r#"

@@ -249,7 +249,12 @@ static void device(int s, int wire)
     CHECK(ioctl(inet, 0x89f0, &ifr) < 0);
     REFUSED(ioctl(u, 0x89f0, &ifr), ENOTTY);
 
-    CHECK(!request(fd, PPPIOCDISCONN, 0) && arrives(u, "", 0), "a unit without a channel reads its end");
+    /* A unit that is joined again goes on. */
+    struct pollfd idle_unit = { .fd = u, .events = POLLIN };
+    CHECK(!request(fd, PPPIOCDISCONN, 0) && poll(&idle_unit, 1, 100) == 0);
+    n = on_wire(w, 10, 11, ipcp, 6);
+    CHECK(write(wire, w, n) == n && arrives(fd, ipcp, 6), "a channel without a unit takes all");
+    CHECK(!request(fd, PPPIOCCONNECT, &unit) && write(wire, w, n) == n && arrives(u, ipcp, 6));
     close(u);
     for (int i = 0; i < 30; i++) {
         CHECK((u = open("/dev/ppp", O_RDWR)) >= 0 && (unit = -1, !request(u, PPPIOCNEWUNIT, &unit)) && unit == 0, "unit %d", unit);
