@@ -1,5 +1,9 @@
 //! PPP by programs as they are: every call of ours in C, and calls between xl2tpd and xl2tpd, with pppd at both ends.
 
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use l2tp_io::netns::identity;
 use rustix::process::Signal;
 
 use crate::capture::{Capture, Reading};
@@ -98,6 +102,14 @@ fn is_empty(host: &Host) -> bool {
     !units && ["show tunnel", "show session"].iter().all(|words| host.l2tp(words).is_empty())
 }
 
+/// Processes in a host: of what was started there, all, the private daemon too.
+fn processes(host: &Host) -> usize {
+    let host = identity(&host.netns).unwrap();
+    let all = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("ns/net"));
+    // Those that end meanwhile, and what is no process, have none.
+    all.filter(|netns| std::fs::metadata(netns).is_ok_and(|netns| (netns.dev(), netns.ino()) == host)).count()
+}
+
 /// A call from its first packet to its last, and another at once.
 fn call(protection: Protection) {
     let Some(mut call) = Call::prepared(protection) else { return };
@@ -122,6 +134,9 @@ fn call(protection: Protection) {
     assert!(counted(&call.lac.said()), "pppd has not been told the counters");
     wait::until("the LNS has let go", || is_empty(&call.pair.b));
     call.lns.stop();
+    for host in [&call.pair.a, &call.pair.b] {
+        wait::until("every process has ended", || processes(host) == 0);
+    }
 }
 
 #[test]
@@ -163,6 +178,31 @@ fn an_xl2tpd_that_is_killed_leaves_nothing() {
     wait::until("the unit is gone", || call.pair.a.link("ppp0").is_none());
     call.lac.ended();
     assert!(call.lac.said().contains("Modem hangup"), "{}", call.lac.said());
+    wait::until("every process has ended", || processes(&call.pair.a) == 0);
+}
+
+/// While a tunnel, a session, a link or its addresses come up: both ends are killed, and nothing hangs.
+#[test]
+fn a_call_may_die_at_any_moment() {
+    if !require::met(&["xl2tpd", "pppd", "unshare", "mount"]) {
+        return;
+    }
+    let pair = Pair::without_daemons();
+    let configuration =
+        format!("[global]\n[lac b]\nlns = {}\nautodial = yes\npppoptfile = OPTIONS\n", Form::Udp4.address(2));
+    for milliseconds in [0, 10, 20, 40, 80, 160, 320] {
+        let mut lns = Xl2tpd::start(&pair.b, LNS, "noauth\n");
+        let mut lac = Xl2tpd::start(&pair.a, &configuration, "noauth\n");
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        lac.kill();
+        lns.kill();
+        lac.ended();
+        lns.ended();
+        for host in [&pair.a, &pair.b] {
+            wait::until("every process has ended", || processes(host) == 0);
+            assert!(host.links().iter().all(|link| !link.name.starts_with("ppp")), "a unit is left");
+        }
+    }
 }
 
 #[test]
