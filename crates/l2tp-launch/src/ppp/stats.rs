@@ -6,7 +6,7 @@ use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest}
 use l2tp_abi::ppp::ioctl::{SIOCGPPPCSTATS, SIOCGPPPSTATS, SIOCGPPPVER};
 use rustix::io::Errno;
 
-use crate::endpoint::actor;
+use crate::endpoint::{Kind, actor};
 use crate::filter::Syscall;
 use crate::notify::{Answer, Call};
 use crate::remote::Memory;
@@ -28,8 +28,12 @@ impl Supervisor {
     /// Tells of a unit; of other devices the kernel does.
     pub(crate) fn tell_unit(&mut self, call: &Call) -> io::Result<Answer> {
         let memory = Memory::of(call.thread);
-        // Of a socket only.
-        rustix::net::sockopt::socket_cookie(self.tasks.process(call.thread)?.descriptor(call.int(0))?)?;
+        // Of a socket only, and a file of ours is none to the program.
+        let asked = self.tasks.process(call.thread)?.descriptor(call.int(0))?;
+        let known = self.endpoints.get(rustix::net::sockopt::socket_cookie(&asked)?);
+        if known.is_some_and(|endpoint| endpoint.kind == Kind::DevPpp) {
+            return Ok(Answer::Fail(Errno::NOTTY));
+        }
         let request: [u8; IFNAMSIZ + 8] = memory.read_array(call.address(2))?;
         let Some((name, place)) = parse(&request) else { return Ok(Answer::Continue) };
         let Some(counters) = self.unit_counters(call, name)? else { return Ok(Answer::Continue) };

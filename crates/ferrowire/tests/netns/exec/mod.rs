@@ -3,9 +3,11 @@
 mod identity;
 mod life;
 mod natives;
+mod ppp;
 mod programs;
 mod recordings;
 mod three_hosts;
+mod xl2tpd;
 
 use std::process::{Command, Output, Stdio};
 

@@ -40,7 +40,7 @@ pub(super) fn host() -> Host {
 }
 
 /// Compiles and runs a program, which must find all as it should be.
-fn run(name: &str, words: &str) {
+pub(super) fn run(name: &str, words: &str) {
     if !require::met(&["cc"]) {
         return;
     }
