@@ -27,10 +27,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use l2tp_abi::genl::ferrowire::FERROWIRE_GENL_NAME;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
+pub use l2tp_abi::ppp::L2tpStats;
 use l2tp_abi::ppp::SOL_PPPOL2TP;
 use l2tp_abi::ppp::ioctl::{
-    PPPIOCATTCHAN, PPPIOCBRIDGECHAN, PPPIOCCONNECT, PPPIOCDISCONN, PPPIOCGCHAN, PPPIOCNEWUNIT,
-    PPPIOCUNBRIDGECHAN,
+    PPPIOCATTCHAN, PPPIOCBRIDGECHAN, PPPIOCCONNECT, PPPIOCDISCONN, PPPIOCGCHAN, PPPIOCGL2TPSTATS,
+    PPPIOCNEWUNIT, PPPIOCUNBRIDGECHAN,
 };
 pub use l2tp_abi::sockaddr::{AF_PPPOX, Pppol2tpForm, SockaddrPppol2tp};
 
@@ -128,6 +129,21 @@ impl Ppp {
             SocketAnswer::Value(index) => int(&index),
             _ => Err(unreadable("no number in it")),
         }
+    }
+
+    /// The counters of a session. A management socket gives those of the PPP session `session_id` of its tunnel, or of the
+    /// tunnel where that is 0; another socket always gives its own session's.
+    ///
+    /// # Errors
+    /// `EBADR`: the tunnel has no such PPP session; `ENOTCONN`, also when the session is gone.
+    pub fn stats(&mut self, session: &Session, session_id: u16) -> Result<L2tpStats, Error> {
+        let argument = &L2tpStats { session_id, ..L2tpStats::default() }.emit();
+        let request = SocketCall::Ioctl { request: PPPIOCGL2TPSTATS, argument };
+        match self.call(&session.0, request, None)? {
+            SocketAnswer::Value(value) => L2tpStats::parse(&value),
+            _ => None,
+        }
+        .ok_or_else(|| unreadable("no counters in it"))
     }
 
     /// Makes a fresh file that of a channel.

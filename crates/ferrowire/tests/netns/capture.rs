@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::wait;
 
 /// The lowest severity of tshark's that says a packet is wrong (PI_ERROR of Wireshark's epan/proto.h).
-const ERROR: u32 = 0x0080_0000;
+pub(crate) const ERROR: u32 = 0x0080_0000;
 
 /// Where tunnels over UDP are: at the ports of host a.
 const UDP_PORTS: &str = "udp.port==5000-5099,l2tp";
@@ -97,6 +97,19 @@ impl Recording {
         let packets =
             std::iter::from_fn(|| reader.next_packet().map(|packet| packet.unwrap().data.into_owned()));
         packets.collect()
+    }
+
+    /// What tshark makes of each frame of its own accord: these fields of it.
+    pub(crate) fn told(&self, fields: &[&str]) -> Vec<Vec<String>> {
+        let mut tshark = Command::new("tshark");
+        tshark.arg("-n").arg("-r").arg(file(&self.directory)).args(["-T", "fields"]);
+        for field in fields {
+            tshark.args(["-e", field]);
+        }
+        let output = tshark.output().unwrap();
+        assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        lines.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect()
     }
 
     /// The frames as tshark reads them.

@@ -26,6 +26,36 @@ impl L2tpStats {
         argument.get(2..)?.first_chunk().map(|bytes| u16::from_ne_bytes(*bytes))
     }
 
+    /// The structure at the start of `bytes`; `None` where there are too few.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let tunnel_id = u16::from_ne_bytes(*bytes.first_chunk()?);
+        let session_id = Self::asked_session(bytes)?;
+        let (counters, _) = bytes.get(8..Self::SIZE)?.as_chunks::<8>();
+        let [
+            tx_packets,
+            tx_bytes,
+            tx_errors,
+            rx_packets,
+            rx_bytes,
+            rx_seq_discards,
+            rx_oos_packets,
+            rx_errors,
+        ] = <[[u8; 8]; 8]>::try_from(counters).ok()?.map(u64::from_ne_bytes);
+        let stats = Stats {
+            tx_packets,
+            tx_bytes,
+            tx_errors,
+            rx_packets,
+            rx_bytes,
+            rx_seq_discards,
+            rx_oos_packets,
+            rx_errors,
+            ..Stats::default()
+        };
+        Some(Self { tunnel_id, session_id, stats })
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
@@ -203,7 +233,10 @@ mod tests {
     fn layouts() {
         let stats =
             Stats { tx_packets: 1, tx_errors: 3, rx_seq_discards: 6, rx_errors: 8, ..Stats::default() };
-        let bytes = L2tpStats { tunnel_id: 0x0102, session_id: 3, stats }.emit();
+        let counters = L2tpStats { tunnel_id: 0x0102, session_id: 3, stats };
+        let bytes = counters.emit();
+        assert_eq!(L2tpStats::parse(&bytes), Some(counters));
+        assert_eq!(L2tpStats::parse(&bytes[..L2tpStats::SIZE - 1]), None);
         assert_eq!((bytes.len(), &bytes[..9]), (L2tpStats::SIZE, &[2, 1, 3, 0, 0, 0, 0, 0, 1][..]));
         assert_eq!((bytes[24], bytes[48], bytes[64]), (3, 6, 8));
         assert_eq!(L2tpStats::asked_session(&bytes), Some(3));

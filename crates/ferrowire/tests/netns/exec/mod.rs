@@ -1,6 +1,7 @@
 //! `ferrowire exec`: foreign programs, unmodified, on Ferrowire.
 
 mod identity;
+mod l2tpns;
 mod life;
 mod natives;
 mod ppp;
