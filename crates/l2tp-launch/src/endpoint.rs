@@ -93,9 +93,8 @@ impl Supervisor {
         let identity = self.namespaces.of_thread(call.thread)?;
         self.sweep_soon();
         let Some(namespace) = self.namespaces.get_mut(identity) else { return Ok(Err(Answer::Continue)) };
-        // Everybody may open a socket; of a file the daemon is to know who opens it.
-        let privileged = kind != Kind::DevPpp || namespace.owners.admit(call.thread)?;
-        let actor = Actor { privileged, ..actor(call) };
+        // Who has no privilege may open sockets, but not without end, and no file.
+        let actor = Actor { privileged: namespace.owners.admit(call.thread)?, ..actor(call) };
         let Some(door) = namespace.door(&mut self.starter) else { return Ok(Err(Answer::Continue)) };
         match door.call(actor, &SocketRequest { socket: None, call: request }, None) {
             Ok(Ok((SocketAnswer::Opened(number), Some(end)))) => {
