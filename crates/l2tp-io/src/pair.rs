@@ -2,6 +2,7 @@
 //! program's end can be waited for, duplicated, inherited and handed on as any socket; when its last copy is closed, ours
 //! sees the hang-up (unix(7)).
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, recvmsg,
@@ -52,8 +53,15 @@ impl PairEnd {
         if message.flags.contains(ReturnFlags::TRUNC) {
             return Err(Errno::MSGSIZE.into());
         }
-        // An empty datagram cannot be told from a hang-up; no datagram here is empty.
-        Ok(Some(message.bytes).filter(|bytes| *bytes > 0))
+        // What is read at the end looks like an empty datagram.
+        let is_over = message.bytes == 0 && self.is_hung_up()?;
+        Ok((!is_over).then_some(message.bytes))
+    }
+
+    fn is_hung_up(&self) -> io::Result<bool> {
+        let mut asked = [PollFd::new(&self.descriptor, PollFlags::empty())];
+        rustix::io::retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))?;
+        Ok(asked.iter().any(|answer| answer.revents().contains(PollFlags::HUP)))
     }
 
     /// The program reads the end of the file behind what waits for it; it can still write.
@@ -102,8 +110,10 @@ mod tests {
         ours.send(&[IoSlice::new(b"ab"), IoSlice::new(b"c")]).unwrap();
         let mut buffer = [0; 8];
         assert_eq!(rustix::io::read(&theirs, &mut buffer).unwrap(), 3);
+        rustix::io::write(&theirs, b"").unwrap();
         rustix::io::write(&theirs, b"12345678").unwrap();
         rustix::io::write(&theirs, b"123456789").unwrap();
+        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(0));
         assert_eq!(ours.recv(&mut buffer).unwrap(), Some(8));
         assert_eq!(ours.recv(&mut buffer).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
         assert_eq!(ours.recv(&mut buffer).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
