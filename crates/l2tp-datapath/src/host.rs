@@ -95,12 +95,14 @@ impl SystemHost {
         if !self.shared.managed.lacks_receivers() {
             return Ok(());
         }
-        let mut receivers = vec![Arc::new(RawUdp::open(Family::V4)?)];
+        let open = |family| {
+            let receiver = Arc::new(RawUdp::open(family)?);
+            self.shared.watch(&*receiver, Source::Managed(Arc::clone(&receiver)))?;
+            io::Result::Ok(receiver)
+        };
+        let mut receivers = vec![open(Family::V4)?];
         // A host may have no IPv6.
-        receivers.extend(RawUdp::open(Family::V6).ok().map(Arc::new));
-        for receiver in &receivers {
-            self.shared.watch(&**receiver, Source::Managed(Arc::clone(receiver)))?;
-        }
+        receivers.extend(open(Family::V6));
         self.shared.managed.set_receivers(receivers);
         Ok(())
     }

@@ -7,7 +7,7 @@ use l2tp_core::{Deliver, Frame, Instant, SessionKey, TunnelKey, Verdict};
 use l2tp_io::batch::{MAX_BATCH, RecvBatch};
 use l2tp_io::offload::coalesce::coalesce;
 use l2tp_io::rawip::RawSocket;
-use l2tp_io::rawudp::{Datagram, RawUdp};
+use l2tp_io::rawudp::{Datagram, RawUdp, UDP_LEN};
 use l2tp_wire::vlan::{TAG_LEN, untag};
 
 use crate::device::Device;
@@ -170,11 +170,13 @@ impl Ingress {
     fn handle_datagrams(&mut self, shared: &Shared) {
         let now = now();
         self.out.has_ppp = has_readers(shared);
+        // Checksums take their time: before anybody has to wait.
+        let datagrams = parse(&self.batch);
         let mut engine = shared.engine();
         let table = shared.managed.table();
         let (mut malformed, mut stray) = (0, None);
-        for (slot, received) in self.batch.iter().enumerate() {
-            let Some(datagram) = Datagram::parse(&received) else {
+        for (slot, datagram) in datagrams.iter().flatten().enumerate() {
+            let Some(datagram) = datagram else {
                 malformed += 1;
                 continue;
             };
@@ -186,7 +188,7 @@ impl Ingress {
                 malformed += 1;
                 continue;
             }
-            (self.out.slot, self.out.start) = (slot, received.bytes.len() - datagram.payload.len());
+            (self.out.slot, self.out.start) = (slot, UDP_LEN);
             let stride = engine.train_stride(&members.tunnels, datagram.payload);
             for packet in datagram.payload.chunks(stride.max(1)) {
                 engine.handle_shared_udp(now, &members.tunnels, packet, &mut self.out);
@@ -299,10 +301,17 @@ impl Ingress {
         let faults = self.batch.faults();
         if faults != self.seen {
             shared.losses.add(Loss::DatagramTruncated, faults.truncated - self.seen.truncated);
+            shared.losses.add(Loss::DatagramMalformed, faults.malformed - self.seen.malformed);
             shared.losses.add(Loss::NetworkReported, faults.reported - self.seen.reported);
             self.seen = faults;
         }
     }
+}
+
+/// The datagrams of a batch; of those that are none, nothing.
+fn parse(batch: &RecvBatch) -> [Option<Option<Datagram<'_>>>; SLOTS] {
+    let mut received = batch.iter();
+    std::array::from_fn(|_| Some(Datagram::parse(&received.next()?)))
 }
 
 /// Finds out who takes the frames of PPP sessions: what is left are packets for devices.

@@ -1,10 +1,11 @@
 //! A tunnel's socket: UDP of its own, a program's, or a share in the raw socket of its family.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use l2tp_core::Endpoints;
-use l2tp_io::batch::{MAX_BATCH, Outgoing, SendReport};
+use l2tp_io::batch::{Outgoing, SendReport};
 use l2tp_io::rawip::{RawRoute, RawSocket, probe};
 use l2tp_io::udp::{UdpConfig, UdpSocket};
 
@@ -67,7 +68,7 @@ impl TunnelSocket {
             Self::Ip { socket, route } => socket.send_batch(route, messages),
             Self::L2tpip { socket, path } => match path.now().peer {
                 Some(route) => socket.send_batch(&route, messages),
-                None => nowhere(messages),
+                None => SendReport::refused(messages.len(), io::ErrorKind::NotConnected.into()),
             },
         }
     }
@@ -111,13 +112,6 @@ fn ip_endpoints(local: IpAddr, peer: IpAddr) -> Endpoints {
         zero_csum6_tx: false,
         zero_csum6_rx: false,
     }
-}
-
-/// The socket is not connected: every message fails.
-fn nowhere(messages: &[Outgoing<'_>]) -> SendReport {
-    let accepted = messages.len().min(MAX_BATCH);
-    let last_error = Some(std::io::ErrorKind::NotConnected.into());
-    SendReport { accepted, failed: u64::MAX, last_error, ..SendReport::default() }
 }
 
 const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);

@@ -39,7 +39,7 @@ impl PairEnd {
         Ok(())
     }
 
-    /// Receives one datagram and returns its length; `None` when the program has hung up. Descriptors that come along are
+    /// Receives one datagram and returns its length; `None` when the program has hung up, or writes no more (shutdown(2)). Descriptors that come along are
     /// closed.
     ///
     /// # Errors
@@ -58,10 +58,13 @@ impl PairEnd {
         Ok((!is_over).then_some(message.bytes))
     }
 
+    /// Whether the program can write no more, and all is read that it wrote.
     fn is_hung_up(&self) -> io::Result<bool> {
-        let mut asked = [PollFd::new(&self.descriptor, PollFlags::empty())];
+        let mut asked = [PollFd::new(&self.descriptor, PollFlags::RDHUP)];
         rustix::io::retry_on_intr(|| poll(&mut asked, Some(&Timespec::default())))?;
-        Ok(asked.iter().any(|answer| answer.revents().contains(PollFlags::HUP)))
+        let is_closed =
+            asked.iter().any(|answer| answer.revents().intersects(PollFlags::HUP | PollFlags::RDHUP));
+        Ok(is_closed && rustix::io::ioctl_fionread(&self.descriptor)? == 0)
     }
 
     /// The program reads the end of the file behind what waits for it; it can still write.
@@ -110,10 +113,8 @@ mod tests {
         ours.send(&[IoSlice::new(b"ab"), IoSlice::new(b"c")]).unwrap();
         let mut buffer = [0; 8];
         assert_eq!(rustix::io::read(&theirs, &mut buffer).unwrap(), 3);
-        rustix::io::write(&theirs, b"").unwrap();
         rustix::io::write(&theirs, b"12345678").unwrap();
         rustix::io::write(&theirs, b"123456789").unwrap();
-        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(0));
         assert_eq!(ours.recv(&mut buffer).unwrap(), Some(8));
         assert_eq!(ours.recv(&mut buffer).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
         assert_eq!(ours.recv(&mut buffer).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
@@ -141,6 +142,28 @@ mod tests {
         assert_eq!(rustix::io::read(&theirs, &mut buffer).unwrap(), 0);
         rustix::io::write(&theirs, b"still").unwrap();
         assert_eq!(ours.recv(&mut buffer).unwrap(), Some(5));
+    }
+
+    #[test]
+    fn an_empty_datagram_is_no_end() {
+        let _guard = without_forks();
+        let mut buffer = [0; 16];
+        let (ours, theirs) = PairEnd::pair().unwrap();
+        rustix::io::write(&theirs, b"").unwrap();
+        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(0));
+        rustix::io::write(&theirs, b"").unwrap();
+        rustix::io::write(&theirs, b"last words").unwrap();
+        drop(theirs);
+        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(0));
+        assert_eq!(ours.recv(&mut buffer).unwrap(), Some(10));
+        assert_eq!(ours.recv(&mut buffer).unwrap(), None);
+    }
+
+    #[test]
+    fn who_says_that_it_writes_no_more_has_hung_up() {
+        let (ours, theirs) = PairEnd::pair().unwrap();
+        rustix::net::shutdown(&theirs, rustix::net::Shutdown::Write).unwrap();
+        assert_eq!(ours.recv(&mut [0; 16]).unwrap(), None);
     }
 
     #[test]

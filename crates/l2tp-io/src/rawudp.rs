@@ -11,8 +11,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// IP protocol number of UDP.
 const UDP: u8 = 17;
-/// Octets of a UDP header.
-const UDP_LEN: usize = 8;
+/// Bytes of the UDP header (RFC 768), behind which the payload is.
+pub const UDP_LEN: usize = 8;
 
 /// With more ports than this, data packets to all ports are received, and the others ignored later.
 const PORTS_MAX: usize = 64;

@@ -114,6 +114,7 @@ impl Service {
             add_deaths(&mut engine, &mut heard);
         }
         self.tell(&heard);
+        self.host.close_units();
         self.host.settle();
     }
 

@@ -143,18 +143,25 @@ impl Managed {
 
     /// Looks, once in a while, whether sockets at this port have moved: a packet came to it that fits none of them.
     pub(crate) fn sweep(&self, port: u16) {
-        let now = now();
-        let mut swept = lock(&self.swept);
-        if swept.is_some_and(|last| now.since(last) < SWEEP_PERIOD) {
+        if !self.is_time_to_sweep(now()) {
             return;
         }
-        *swept = Some(now);
         let at_port = |entry: &&Entry| entry.place.local.port() == port;
         let there: Vec<_> =
             self.table().sockets.values().filter(at_port).map(|entry| entry.identity).collect();
         for identity in there {
             self.follow(identity);
         }
+    }
+
+    /// Whether the last look is long enough ago; if so, `now` is the last.
+    fn is_time_to_sweep(&self, now: Instant) -> bool {
+        let mut swept = lock(&self.swept);
+        let is_time = swept.is_none_or(|last| now.since(last) >= SWEEP_PERIOD);
+        if is_time {
+            *swept = Some(now);
+        }
+        is_time
     }
 
     /// Takes packets away from the program.

@@ -12,6 +12,7 @@ use l2tp_core::SessionKey;
 use l2tp_core::host::{Caller, PppHolder};
 use l2tp_io::pair::PairEnd;
 use l2tp_io::poller::Interest;
+use l2tp_io::rtnl::Rtnl;
 use l2tp_io::sockopt::cookie;
 use l2tp_sockets::ppp::{Devices, FileKey, Sent, UnitKey};
 use l2tp_sockets::pppol2tp::{Connect, SocketKey, Subsystem};
@@ -99,7 +100,7 @@ impl SystemHost {
             return Err(Errno::EBADF);
         }
         let answer = match entry.open {
-            Open::Socket(key) => self.call_socket(engine, &mut state, caller, key, call, beside),
+            Open::Socket(key) => self.call_socket(engine, &mut state, caller, (number, key), call, beside),
             Open::File(key) => self.call_file(&mut state, key, call),
         };
         answer.map(|answer| (answer, None))
@@ -110,7 +111,7 @@ impl SystemHost {
         engine: &mut NetEngine,
         state: &mut PppState,
         caller: &Caller,
-        key: SocketKey,
+        (number, key): (u64, SocketKey),
         call: SocketCall<'_>,
         beside: Beside,
     ) -> Result<SocketAnswer, Errno> {
@@ -131,8 +132,11 @@ impl SystemHost {
             }
             SocketCall::Ioctl { request, argument } => {
                 let value = sockets.ioctl(&mut on, key, (request, argument), now())?;
-                if request == PPPIOCGCHAN {
-                    self.move_unread(state, key, beside);
+                // Of this socket, which nobody else fills; not of any that came along.
+                if let Some(program) = beside.filter(|beside| cookie(beside).ok() == Some(number))
+                    && request == PPPIOCGCHAN
+                {
+                    self.move_unread(state, key, &program);
                 }
                 Ok(SocketAnswer::Value(value))
             }
@@ -141,10 +145,10 @@ impl SystemHost {
     }
 
     /// What the program has not read from its socket is the channel's from now on.
-    fn move_unread(&self, state: &mut PppState, key: SocketKey, program: Beside) {
-        let (Some(program), Some(channel)) = (program, state.sockets.channel_of(key)) else { return };
+    fn move_unread(&self, state: &mut PppState, key: SocketKey, program: &OwnedFd) {
+        let Some(channel) = state.sockets.channel_of(key) else { return };
         let mut buffer = vec![0; FRAME_MAX];
-        while let Some(length) = l2tp_io::pair::take_unread(&program, &mut buffer) {
+        while let Some(length) = l2tp_io::pair::take_unread(program, &mut buffer) {
             state.ppp.receive(channel, buffer.get(..length).unwrap_or_default(), now());
         }
         state.pump_channel(channel, &self.shared.losses);
@@ -173,12 +177,19 @@ impl SystemHost {
 
     /// The counters of the unit whose device has this name.
     pub(crate) fn ppp_stats(&self, name: &[u8]) -> Answer {
+        let name = std::str::from_utf8(name).map_err(|_| Errno::ENOTTY)?;
+        let index = Rtnl::open().and_then(|mut rtnl| rtnl.index_of(name)).map_err(|_| Errno::ENOTTY)?;
         let state = lock(&self.shared.ppp);
-        let has_name =
-            |device: &Arc<Device>| device.tap.current_name().is_ok_and(|current| current.as_bytes() == name);
-        let unit = state.devices.iter().find(|(_, device)| has_name(device)).map(|(unit, _)| *unit);
+        let unit =
+            state.devices.iter().find(|(_, device)| device.tap.index() == index).map(|(unit, _)| *unit);
         let stats = unit.and_then(|unit| state.ppp.unit_stats(state.ppp.unit_number(unit)?));
         stats.map(|stats| (SocketAnswer::Value(stats.emit()), None)).ok_or(Errno::ENOTTY)
+    }
+
+    /// Removes the devices of all units: nobody is left to ask for them.
+    pub fn close_units(&self) {
+        let devices = std::mem::take(&mut lock(&self.shared.ppp).devices);
+        devices.into_values().for_each(|device| self.remove_device(device));
     }
 
     /// Takes what a program wrote; false when `number` is none of PPP's.
