@@ -7,7 +7,8 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "a command-line tool")]
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::slice::from_ref;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ fn main() -> Result<()> {
 }
 
 /// UDP between two ports of the loopback interface; the settings are those that the address family can have.
-fn udp(address: impl Into<std::net::IpAddr>) -> Encapsulation {
+fn udp(address: impl Into<IpAddr>) -> Encapsulation {
     let address = address.into();
     Encapsulation::Udp {
         local: UdpEndpoint::from(SocketAddr::new(address, 5000)),
@@ -93,7 +94,7 @@ impl Application {
         ensure!((info.tunnel_id, info.peer_tunnel_id) == (config.tunnel_id(), config.peer_tunnel_id()));
         ensure!(info.version == L2tpVersion::V3 && !info.using_ipsec, "{info:?}");
         ensure!(info.encapsulation == *config.encapsulation(), "{info:?}");
-        ensure!(self.l2tp.list_tunnels()? == [info.clone()], "{:?}", self.l2tp.list_tunnels());
+        ensure!(self.l2tp.list_tunnels()? == from_ref(&info), "{:?}", self.l2tp.list_tunnels());
         ensure!(self.hear()? == L2tpEvent::TunnelCreated(info));
         refused(EEXIST, self.l2tp.create_unmanaged_tunnel(config.clone()))?;
         Ok(tunnel)
@@ -119,8 +120,8 @@ impl Application {
         let device = info.ifname.context("a device")?;
         ensure!(session.ifindex() == Some(device.index()?));
         ensure!(self.l2tp.get_session_by_ifname(device)? == info);
-        ensure!(self.l2tp.list_sessions(tunnel_id)? == [info.clone()]);
-        ensure!(self.l2tp.list_all_sessions()? == [info.clone()]);
+        ensure!(self.l2tp.list_sessions(tunnel_id)? == from_ref(&info));
+        ensure!(self.l2tp.list_all_sessions()? == from_ref(&info));
         ensure!(self.hear()? == L2tpEvent::SessionCreated(info));
         refused(EEXIST, self.l2tp.create_session(config))?;
         Ok(session)
