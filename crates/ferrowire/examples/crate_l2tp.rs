@@ -1,4 +1,4 @@
-//! An application on the crate `l2tp`, which knows nothing of Ferrowire: every form of tunnel and a session in each, made, heard
+//! An application on the crate `l2tp`, which knows nothing of Ferrowire: every form of tunnel and sessions in each, made, heard
 //! of, listed, changed, counted and deleted.
 //!
 //! ```text
@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use l2tp::blocking::{BoundedEventIter, L2tpHandle, SessionHandle, TunnelHandle};
 use l2tp::{
-    Cookie, Encapsulation, HandleConfig, IpEndpoint, L2tpEvent, L2tpIfNameExt, L2tpVersion, PseudowireType,
-    SessionConfig, SessionId, SessionInfo, SessionModify, SessionStats, TunnelConfig, TunnelId, TunnelInfo,
-    TunnelSocket, TunnelStats, UdpEndpoint,
+    Cookie, Encapsulation, HandleConfig, IpEndpoint, L2tpEvent, L2tpIfNameExt, L2tpVersion, PppSocket,
+    PppUnit, PseudowireType, SessionConfig, SessionId, SessionInfo, SessionModify, SessionStats,
+    TunnelConfig, TunnelId, TunnelInfo, TunnelSocket, TunnelStats, UdpEndpoint,
 };
 
 const EEXIST: i32 = 17;
@@ -66,7 +66,7 @@ impl Application {
         Ok(Self { l2tp, events, tunnels: 0 })
     }
 
-    /// The life of a tunnel and of a session in it.
+    /// The life of a tunnel and of the sessions in it.
     fn play(&mut self, encapsulation: &Encapsulation, managed: bool) -> Result<()> {
         self.tunnels += 1;
         let ids = (TunnelId(100 + self.tunnels), TunnelId(200 + self.tunnels));
@@ -81,6 +81,7 @@ impl Application {
         }
         self.change_session(&session)?;
         self.delete_session(session)?;
+        self.call(&config)?;
         self.end_tunnel(tunnel)
     }
 
@@ -151,6 +152,30 @@ impl Application {
         eventually("the device is gone", || Ok(device.index().is_err()))?;
         ensure!(self.l2tp.list_all_sessions()?.is_empty());
         Ok(())
+    }
+
+    /// A PPP session: it lives as long as its PPPoL2TP socket, whose channel a pppN is connected to, twice.
+    fn call(&mut self, config: &TunnelConfig) -> Result<()> {
+        let (tunnel_id, peer_tunnel_id) = (config.tunnel_id(), config.peer_tunnel_id());
+        let (session_id, peer_session_id) = (SessionId(1), SessionId(2));
+        let mut session =
+            self.l2tp.create_session(SessionConfig::ppp(tunnel_id, session_id, peer_session_id))?;
+        session.set_auto_delete(false);
+        let info = session.get()?;
+        ensure!(info.pseudowire_type == PseudowireType::Ppp, "{info:?}");
+        ensure!(self.hear()? == L2tpEvent::SessionCreated(info));
+        let connect =
+            || PppSocket::connect(L2tpVersion::V3, tunnel_id, peer_tunnel_id, session_id, peer_session_id);
+        let socket = connect()?;
+        ensure!(socket.channel_index()? > 0);
+        refused(EEXIST, connect())?;
+        let unit = PppUnit::new()?;
+        let device = *unit.ifname();
+        ensure!(device.index().is_ok());
+        drop(unit.connect_channel(&socket)?);
+        drop((unit.connect_channel(&socket)?, unit, socket));
+        eventually("the session ends with its socket", || Ok(self.l2tp.list_all_sessions()?.is_empty()))?;
+        eventually("the device is gone", || Ok(device.index().is_err()))
     }
 
     /// By a request; and once more the way a managed tunnel ends with its socket, of which nobody is told.
