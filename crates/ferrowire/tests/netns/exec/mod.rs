@@ -1,5 +1,6 @@
 //! `ferrowire exec`: foreign programs, unmodified, on Ferrowire.
 
+mod crate_l2tp;
 mod identity;
 mod l2tpns;
 mod life;
