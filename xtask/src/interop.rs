@@ -90,10 +90,7 @@ struct Tally {
 pub(crate) fn kernel(words: &[&str]) -> anyhow::Result<()> {
     let name = "cargo xtask interop kernel";
     let args = KernelArgs::try_parse_from([&[name], words].concat()).unwrap_or_else(|usage| usage.exit());
-    let binary = match &args.ferrowire {
-        Some(path) => path.canonicalize().with_context(|| format!("there is no {}", path.display()))?,
-        None => build()?,
-    };
+    let binary = binary(args.ferrowire.as_deref())?;
     let mut ends = set_up(&args, &binary)?;
     let mut tally = Tally::default();
     let version = ends.kernel.sh("uname -sr")?;
@@ -108,6 +105,14 @@ pub(crate) fn kernel(words: &[&str]) -> anyhow::Result<()> {
     ensure!(tally.passed + tally.failed > 0, "no form and no scene has {:?} in its row", args.only);
     ensure!(tally.failed == 0, "{} checks failed", tally.failed);
     Ok(())
+}
+
+/// The binary that was named, or a new one.
+fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    match named {
+        Some(path) => path.canonicalize().with_context(|| format!("there is no {}", path.display())),
+        None => build(),
+    }
 }
 
 /// Builds the binary in the target folder in which this program lies.
@@ -132,16 +137,19 @@ fn set_up(args: &KernelArgs, binary: &Path) -> anyhow::Result<Ends> {
             netns.enter().context("cannot enter the network namespace: root is needed")?;
             (Kernel::Command { prefix: prefix.clone(), home }, Underlay { ours, kernel })
         }
-        _ => {
-            let linux = lab_program(args.lab.as_ref())?;
-            NetNs::unshare().context("cannot make a network namespace: root is needed")?;
-            (Kernel::Lab(Lab::start(&linux)?), lab::UNDERLAY)
-        }
+        _ => (Kernel::Lab(start_lab(args.lab.as_ref())?), lab::UNDERLAY),
     };
     let ids: Vec<u32> = tunnels().iter().map(|tunnel| tunnel.id(End::Kernel)).collect();
     kernel.forget_tunnels(&ids)?;
     let underlay_mtu = route_mtu(&underlay)?;
     Ok(Ends { ours: Ours::start(binary)?, kernel, underlay, underlay_mtu })
+}
+
+/// Starts the lab, in a namespace of its own that this thread is in then.
+fn start_lab(folder: Option<&PathBuf>) -> anyhow::Result<Lab> {
+    let linux = lab_program(folder)?;
+    NetNs::unshare().context("cannot make a network namespace: root is needed")?;
+    Lab::start(&linux)
 }
 
 fn lab_program(lab: Option<&PathBuf>) -> anyhow::Result<PathBuf> {

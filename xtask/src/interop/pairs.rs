@@ -13,7 +13,7 @@ use l2tp_io::rtnl::Rtnl;
 
 use super::lab::{HOST, Lab};
 use super::ours::Ours;
-use super::{build, lab_program, say};
+use super::{binary, say, start_lab};
 
 /// Pairs of a run, and runs, of which the median counts.
 const PAIRS: u32 = 1000;
@@ -49,13 +49,8 @@ enum Thing {
 pub(crate) fn pairs(words: &[&str]) -> anyhow::Result<()> {
     let name = "cargo xtask interop pairs";
     let args = PairsArgs::try_parse_from([&[name], words].concat()).unwrap_or_else(|usage| usage.exit());
-    let binary = match &args.ferrowire {
-        Some(path) => path.canonicalize().with_context(|| format!("there is no {}", path.display()))?,
-        None => build()?,
-    };
-    let linux = lab_program(args.lab.as_ref())?;
-    NetNs::unshare().context("cannot make a network namespace: root is needed")?;
-    let mut lab = Lab::start(&linux)?;
+    let binary = binary(args.ferrowire.as_deref())?;
+    let mut lab = start_lab(args.lab.as_ref())?;
     say(&format!("in the lab: {}", lab.sh("uname -sr", PATIENCE)?.1.trim()));
     let sides = ["kernel".to_owned(), format!("door:{HOST}{}", binary.display())];
     let mut times: [Vec<f64>; 4] = Default::default();

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use l2tp_io::netns::NetNs;
 
 use super::lab::{HOST, Lab};
-use super::{build, lab_program, say};
+use super::{binary, say, start_lab};
 use play::{Side, Way};
 
 /// Longer than a chunk of cases takes.
@@ -50,13 +49,8 @@ struct RequestsArgs {
 pub(crate) fn requests(words: &[&str]) -> anyhow::Result<()> {
     let name = "cargo xtask interop requests";
     let args = RequestsArgs::try_parse_from([&[name], words].concat()).unwrap_or_else(|usage| usage.exit());
-    let binary = match &args.ferrowire {
-        Some(path) => path.canonicalize().with_context(|| format!("there is no {}", path.display()))?,
-        None => build()?,
-    };
-    let linux = lab_program(args.lab.as_ref())?;
-    NetNs::unshare().context("cannot make a network namespace: root is needed")?;
-    let mut lab = Lab::start(&linux)?;
+    let binary = binary(args.ferrowire.as_deref())?;
+    let mut lab = start_lab(args.lab.as_ref())?;
     say(&format!("kernel's end: {}", lab.sh("uname -sr", PATIENCE)?.1.trim()));
     let mut tally = Tally::default();
     for way in [Way::Commands, Way::Forms] {
