@@ -17,7 +17,8 @@ pub enum Error {
         /// Which attribute: bytes from the start of the request (`NLMSGERR_ATTR_OFFS`).
         offset: Option<u32>,
     },
-    /// There is no answer. By [`io::Error::kind`]: `ConnectionRefused`, no daemon serves this network namespace; `TimedOut`, none
+    /// There is no answer. By [`io::Error::kind`]: `ConnectionRefused`, no daemon serves this network namespace;
+    /// `PermissionDenied`, somebody else answers in its place; `TimedOut`, none
     /// came in time; `UnexpectedEof`, the daemon ended; `InvalidData`, it cannot be read.
     #[error("no answer: {0}")]
     Io(#[from] io::Error),

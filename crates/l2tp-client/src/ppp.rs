@@ -2,13 +2,22 @@
 //! for a program on a kernel that has them.
 //!
 //! ```no_run
-//! use l2tp_client::ppp::{Ppp, SockaddrPppol2tp};
-//! # fn address() -> SockaddrPppol2tp { unimplemented!() }
-//! # let udp = std::net::UdpSocket::bind("192.0.2.1:1701")?;
+//! use l2tp_client::ppp::{Ppp, Pppol2tpForm, SockaddrPppol2tp};
 //!
+//! # let udp = std::net::UdpSocket::bind("192.0.2.1:1701")?;
+//! let address = SockaddrPppol2tp {
+//!     form: Pppol2tpForm::V2In, // L2TPv2 over IPv4
+//!     pid: 0,
+//!     fd: -1, // `udp` beside it counts
+//!     peer: "192.0.2.2:1701".parse()?,
+//!     s_tunnel: 1,
+//!     s_session: 10,
+//!     d_tunnel: 2,
+//!     d_session: 20,
+//! };
 //! let mut ppp = Ppp::door()?;
 //! let session = ppp.open_session()?;
-//! ppp.connect(&session, &address(), Some(&udp))?; // makes the session, in a tunnel that is there
+//! ppp.connect(&session, &address, Some(&udp))?; // makes session 10, in tunnel 1 on `udp`
 //! let channel = ppp.open()?;
 //! let index = ppp.channel_index(&session)?;
 //! ppp.attach_channel(&channel, index)?; // LCP and authentication are read from and written to `channel`

@@ -1,4 +1,4 @@
-//! A session's network device.
+//! A network device: of an Ethernet session, or of a PPP unit.
 
 use std::io::{self, IoSlice};
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ use l2tp_wire::vlan::VlanId;
 
 use crate::shared::Watch;
 
-/// The TAP of an Ethernet session.
+/// The TAP of an Ethernet session, or the TUN of a PPP unit.
 pub struct Device {
     pub(crate) tap: Tap,
     /// The VLAN whose tag its frames have on the wire, and not here.

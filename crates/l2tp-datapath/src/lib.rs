@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`Datapath`] | starts and stops the workers of a namespace |
 //! | [`host`] | [`SystemHost`]: the sockets and devices that the engine asks for |
-//! | [`socket`], [`device`] | a tunnel's socket; a session's TAP |
+//! | [`socket`], [`device`] | a tunnel's socket; a session's TAP, or a PPP unit's TUN |
 //! | `worker` | the loop of a thread: wait, then `ingress` or `egress` |
 //! | `ingress` | datagrams in, frames to devices |
 //! | `egress` | frames in, datagrams to sockets |

@@ -1,5 +1,5 @@
 //! Who may administer: the kernel's `ns_capable(net->user_ns, CAP_NET_ADMIN)`, asked about the process at the other
-//! end of a Unix socket, or about a thread (security/commoncap.c cap_capable).
+//! end of a Unix socket, or about a thread (security/commoncap.c cap_capable). And who may serve, in `server`.
 
 use crate::netns::{NetNs, identity};
 use crate::sockopt;
@@ -11,6 +11,8 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+
+pub(crate) mod server;
 
 /// User namespaces in a line, the first one included (kernel/user_namespace.c create_user_ns: levels 0 to 33).
 const MAX_LEVELS: usize = 34;
@@ -77,6 +79,11 @@ impl Owners {
             }
         }
         Ok(Self { line: Some(line) })
+    }
+
+    /// Whether this user, by the number that ours has for them, made one of the user namespaces.
+    fn made_by(&self, uid: u32) -> bool {
+        self.line.iter().flatten().any(|owner| owner.uid == uid)
     }
 
     /// Whether the thread with this number holds CAP_NET_ADMIN over the network namespace, as [`caller_may_administer`]

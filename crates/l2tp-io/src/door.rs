@@ -1,7 +1,8 @@
 //! The door: an abstract Unix SEQPACKET socket, scoped by network namespace as netlink is (unix(7)). One message is
 //! one datagram of bytes, with file descriptors beside it.
 //!
-//! An abstract name has no permissions: whoever listens asks [`crate::creds`] about every caller.
+//! An abstract name has no permissions: whoever listens asks [`crate::creds`] about every caller, and whoever connects
+//! about the listener.
 
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::sockopt;
@@ -77,10 +78,12 @@ impl DoorStream {
     /// Knocks at the door `name` in the namespace of the calling thread. The stream blocks.
     ///
     /// # Errors
-    /// `ECONNREFUSED` when nobody listens.
+    /// `ECONNREFUSED` when nobody listens. `PermissionDenied`, with words that say what to do, when the listener is neither
+    /// root nor our own user nor holds the namespace: descriptors and requests are not for everybody who took the name.
     pub fn connect(name: &[u8]) -> io::Result<Self> {
         let descriptor = seqpacket(SocketFlags::empty())?;
         connect(&descriptor, &SocketAddrUnix::new_abstract_name(name)?)?;
+        crate::creds::server::check(descriptor.as_fd())?;
         Ok(Self::from(descriptor))
     }
 

@@ -7,7 +7,7 @@
 //! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
 //! - [`door`], [`creds`]: the management socket, and who may use it; [`pair`]: descriptors that stand for sockets of ours
 //! - [`poller`], [`signals`], [`clock`]: what a worker waits for
-//! - [`sockopt`]: socket options by number
+//! - [`sockopt`]: socket options by number; [`limits`]: how many descriptors this process may have
 //!
 //! Every function passes the kernel's errno through unchanged in [`std::io::Error::raw_os_error`], because the
 //! management API answers with it. Nothing here knows a tunnel or a session.
@@ -25,6 +25,7 @@ pub mod door;
 pub mod genl;
 pub mod inet_diag;
 pub mod last_close;
+pub mod limits;
 mod mmsg;
 mod netlink;
 pub mod netns;

@@ -14,7 +14,6 @@ use std::path::PathBuf;
 
 use l2tp_io::creds::Owners;
 use l2tp_io::netns::NetNs;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::gettid;
 
 use crate::daemon::{Starter, Subsystem};
@@ -161,7 +160,8 @@ fn supervise(
     let window = crate::window::Window::below_the_limit();
     let (mut program, listener) = Program::start(launch, window)?;
     reporter.started(program.number());
-    allow_many_descriptors();
+    // Ours only: the program has its own limit by now.
+    l2tp_io::limits::allow_many_descriptors();
     let seen = crate::family::Ids::free_among(families);
     let starter = Starter::new(launch.subsystem, launch.binary.clone(), home);
     let mut supervisor = Supervisor::new(listener, window, seen, starter, launch.verbose)
@@ -169,13 +169,6 @@ fn supervise(
     let result = serve(&mut supervisor, &mut program, reporter);
     supervisor.starter.end();
     result.map_err(Refusal::system("the supervisor failed"))
-}
-
-/// The supervisor has descriptors for every namespace and every thread that it knows. The program has its own limit.
-fn allow_many_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    // Raising the soft limit up to the hard one is always allowed.
-    let _: Result<(), _> = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Serves to the end of the program, and on to the end of what it left.

@@ -129,9 +129,15 @@ impl Namespace {
     }
 
     fn knock(&mut self, starter: &mut Starter) -> Option<Door> {
-        let open = |netns: &NetNs| netns.within(Door::open).and_then(|door| door).ok();
-        if let Some(door) = open(&self.netns) {
-            return Some(door);
+        let open = |netns: &NetNs| netns.within(Door::open).and_then(|door| door);
+        match open(&self.netns) {
+            Ok(door) => return Some(door),
+            // A stranger is at the door. No daemon of ours can take its place.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !self.is_barren => {
+                self.is_barren = true;
+                crate::tell(&error.to_string());
+            }
+            Err(_) => {}
         }
         if self.is_barren {
             return None;
@@ -145,7 +151,7 @@ impl Namespace {
                 return None;
             }
         }
-        open(&self.netns)
+        open(&self.netns).ok()
     }
 }
 

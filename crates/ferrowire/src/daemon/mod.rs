@@ -19,7 +19,6 @@ use l2tp_io::door::{DoorStream, NAME};
 use l2tp_io::netns::NetNs;
 use l2tp_io::netns::users::Sight;
 use l2tp_io::signals::Signals;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use overseer::{Overseer, Term};
 use service::Settings;
@@ -61,7 +60,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     }
     let signals = Signals::block().context("cannot block signals")?;
     let control = args.control_fd.map(DoorStream::inherit).transpose().context("--control-fd")?;
-    allow_many_descriptors();
+    l2tp_io::limits::allow_many_descriptors();
     let settings = Settings {
         door: args.door.as_ref().map_or(NAME, String::as_bytes).to_vec(),
         workers: args.workers.unwrap_or_else(default_workers),
@@ -91,13 +90,6 @@ fn serve_at_start(overseer: &mut Overseer, args: &DaemonArgs) -> anyhow::Result<
         overseer.serve(here, Term::Daemon)?;
     }
     Ok(())
-}
-
-/// A session holds one descriptor, its device: take as many as the host lets this process have.
-fn allow_many_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    // Raising the soft limit up to the hard one is always allowed.
-    let _: Result<(), _> = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 fn default_workers() -> usize {

@@ -4,9 +4,9 @@
 //! that is gone at once; nothing of the host is changed, and no kernel module is asked for but `tun`, by opening
 //! /dev/net/tun.
 
+mod bpf;
 mod check;
 mod kernel;
-mod later;
 mod network;
 mod privilege;
 mod procfs;
@@ -65,7 +65,7 @@ fn examine() -> Report {
         network::open_files(),
         network::daemon(),
         kernel::own_l2tp(),
-        later::bpf(),
+        bpf::check(),
         seccomp::check(),
     ];
     Report::new(reach, checks)

@@ -149,13 +149,11 @@ fn a_program_that_does_not_read_loses_messages_and_nobody_else_does() {
     let eager = L2tpipSocket::bound(&pair.b, &b, 2);
     let sender = L2tpipSocket::connected(&pair.a, (&a, 9), (&b, 1));
     let stats = || String::from_utf8(pair.b.run(crate::daemon::FERROWIRE, &["stats"]).stdout).unwrap();
-    let refused = |text: &str| {
-        let line = text.lines().find(|line| line.contains("control_refused")).unwrap().to_owned();
-        line.split_whitespace().last().unwrap().parse::<u64>().unwrap()
-    };
+    // A counter that is 0 is left out.
+    let refused = |text: &str| text.contains("control_refused");
     wait::until("its queue is full", || {
         (0..200).for_each(|_| sender.write(None, &control(1, &"x".repeat(1000))));
-        refused(&stats()) > 0
+        refused(&stats())
     });
     sender.write(None, &control(2, "still there"));
     assert_eq!(eager.read(), Some((ip(&a), control(2, "still there"))));

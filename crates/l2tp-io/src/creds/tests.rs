@@ -102,7 +102,7 @@ fn root_of_a_user_namespace_below_may_not() {
 }
 
 /// A process that waits in user and network namespaces of its own, which `uid` has made.
-fn namespace_owned_by(uid: u32) -> io::Result<(Child, NetNs)> {
+pub(super) fn namespace_owned_by(uid: u32) -> io::Result<(Child, NetNs)> {
     let mut command = Command::new("cat");
     command.stdin(Stdio::piped()).stdout(Stdio::null()).uid(uid);
     // SAFETY: the descriptor table stays shared.
