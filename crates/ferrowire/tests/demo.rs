@@ -93,7 +93,7 @@ impl Run {
 fn devices() -> Vec<String> {
     let entries = fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with("l2tpeth") || name.starts_with("wire")).collect()
+    names.filter(|name| ["l2tpeth", "wire", "ppp"].iter().any(|prefix| name.starts_with(prefix))).collect()
 }
 
 /// Whether a process, or a mount, keeps one of the namespaces.
@@ -208,7 +208,109 @@ fn its_daemons_do_not_outlive_it() {
     run.assert_nothing_left();
 }
 
-/// Root without capabilities: a user like any other, but for the files that it owns.
+/// Whether the programs of a call are there, and their user.
+fn call_possible() -> bool {
+    let is_there = |program: &str| Path::new("/usr/sbin").join(program).exists();
+    if !geteuid().is_root() {
+        skip("root");
+    } else if !["xl2tpd", "pppd"].into_iter().all(is_there) {
+        skip("xl2tpd and pppd");
+    } else {
+        return host_suffices();
+    }
+    false
+}
+
+#[test]
+fn a_call_of_unmodified_programs() {
+    if !call_possible() {
+        return;
+    }
+    let mut run = Run::new(FERROWIRE, "call");
+    run.command.arg("--ppp");
+    let (output, report) = run.finish();
+    assert!(output.status.success(), "{report:#}");
+    let links = report["links"].as_array().unwrap();
+    let names: Vec<_> = links.iter().map(|link| link["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["veth", "PPP", "PPP back"]);
+    assert_eq!((&links[1]["mtu"], &links[1]["ping"]["lost"]), (&1462.into(), &0.into()));
+    for link in links {
+        assert!(link["stream"]["bytes"].as_u64().unwrap() > 1 << 20, "{link:#}");
+        assert_eq!(link["faults"], Value::Array(Vec::new()));
+    }
+}
+
+#[test]
+fn a_signal_hangs_up() {
+    if !call_possible() {
+        return;
+    }
+    let mut run = Run::new(FERROWIRE, "hang-up");
+    run.command.arg("--ppp");
+    let child = run.command.spawn().unwrap();
+    // Until both have a pppd.
+    let calls = || run.processes().iter().filter(|process| is_pppd(process)).count();
+    assert!(within(Duration::from_secs(15), || calls() == 2), "{}", calls());
+    let namespaces = run.namespaces();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    run.assert_nothing_left();
+    assert!(!any_kept(&namespaces), "{namespaces:?}");
+}
+
+/// pppd is set-uid to nobody but its owner; its name says what it is.
+fn is_pppd(process: &Path) -> bool {
+    fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "pppd")
+}
+
+#[test]
+fn without_the_programs_it_says_what_to_install() {
+    if !geteuid().is_root() {
+        return skip("root");
+    }
+    // A mount namespace of its own, in which the folders of system programs are empty.
+    let script =
+        "for d in /usr/sbin /usr/local/sbin; do mount -t tmpfs none $d; done; exec \"$0\" demo --ppp --json";
+    let mut run = Run::new("unshare", "missing");
+    run.command = Command::new("unshare");
+    run.command.args(["-m", "sh", "-c", script, FERROWIRE]).env("PATH", "/usr/bin:/bin");
+    let (output, report) = run.finish();
+    assert_eq!(output.status.code(), Some(127));
+    let fault = report["fault"].as_str().unwrap();
+    assert!(fault.contains("xl2tpd, pppd; to mend it: apt-get install xl2tpd ppp"), "{fault}");
+}
+
+/// As root without capabilities: a user like any other, but for the files that it owns.
+fn without_capabilities<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    std::thread::scope(|scope| {
+        let without_capabilities = scope.spawn(|| {
+            // user_namespaces(7): whoever maps user 0 of the parent namespace must hold CAP_SETFCAP.
+            CapabilitySet::all().difference(CapabilitySet::SETFCAP).iter().for_each(|capability| {
+                // What this kernel does not know need not be taken away.
+                let _: rustix::io::Result<()> = remove_capability_from_bounding_set(capability);
+            });
+            work()
+        });
+        without_capabilities.join().unwrap()
+    })
+}
+
+#[test]
+fn a_call_takes_root() {
+    if !call_possible() {
+        return;
+    }
+    let (output, report) = without_capabilities(|| {
+        let mut run = Run::new(FERROWIRE, "call-capless");
+        run.command.arg("--ppp");
+        run.finish()
+    });
+    assert_eq!(output.status.code(), Some(1));
+    let fault = report["fault"].as_str().unwrap();
+    assert!(fault.contains("root") || fault.contains("user and network namespace"), "{fault}");
+}
+
 #[test]
 fn a_user_namespace_will_do() {
     if !host_suffices() {
@@ -217,17 +319,7 @@ fn a_user_namespace_will_do() {
     if !geteuid().is_root() {
         return skip("root");
     }
-    let (output, report) = std::thread::scope(|scope| {
-        let without_capabilities = scope.spawn(|| {
-            // user_namespaces(7): whoever maps user 0 of the parent namespace must hold CAP_SETFCAP.
-            CapabilitySet::all().difference(CapabilitySet::SETFCAP).iter().for_each(|capability| {
-                // What this kernel does not know need not be taken away.
-                let _: rustix::io::Result<()> = remove_capability_from_bounding_set(capability);
-            });
-            Run::new(FERROWIRE, "capless").finish()
-        });
-        without_capabilities.join().unwrap()
-    });
+    let (output, report) = without_capabilities(|| Run::new(FERROWIRE, "capless").finish());
     if report["fault"].as_str().is_some_and(|fault| fault.contains("user and network namespace")) {
         return skip(report["fault"].as_str().unwrap());
     }

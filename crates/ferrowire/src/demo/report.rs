@@ -15,6 +15,9 @@ pub(super) struct Report {
     pub(super) seconds: f64,
     /// Run without privileges, in a user namespace.
     pub(super) rootless: bool,
+    /// What the links are but for the wire, where they are not tunnels of which each is one.
+    #[serde(skip)]
+    pub(super) subject: Option<&'static str>,
     /// The bare wire first, then the tunnels.
     pub(super) links: Vec<Row>,
     /// What ended the demo early, and what to do about it.
@@ -68,10 +71,15 @@ impl Report {
         self.links.push(row);
     }
 
+    /// Whether anything went wrong with a link.
+    pub(super) fn has_faults(&self) -> bool {
+        self.links.iter().any(|row| !row.faults.is_empty())
+    }
+
     /// Judges: all of `expected` links, none with a fault.
     pub(super) fn conclude(&mut self, expected: usize, seconds: f64) {
         self.seconds = seconds;
-        let whole = self.links.len() == expected && self.links.iter().all(|row| row.faults.is_empty());
+        let whole = self.links.len() == expected && !self.has_faults();
         self.ok = whole && self.fault.is_none();
     }
 
@@ -109,13 +117,17 @@ impl Report {
             return format!("FAILED after {seconds:.1} s; \"ferrowire doctor\" says what this host lacks.\n");
         }
         let tunnels = self.links.get(1..).unwrap_or_default();
-        let drops: u64 = tunnels.iter().filter_map(|row| row.drops).sum();
+        let subject = self.subject.map_or_else(|| format!("{} tunnels", tunnels.len()), str::to_owned);
+        let drops: Vec<u64> = tunnels.iter().filter_map(|row| row.drops).collect();
+        let drops = match drops.iter().sum::<u64>() {
+            _ if drops.is_empty() => String::new(),
+            sum => format!("; {sum} frames dropped"),
+        };
         let bytes: u64 = tunnels.iter().filter_map(|row| row.stream).map(|flow| flow.bytes).sum();
         let user = if self.rootless { ", without root" } else { "" };
         format!(
-            "OK: {} tunnels carried every ping and all of {} MiB of TCP, each byte compared; \
-             {drops} frames dropped. {seconds:.1} s{user}.\n",
-            tunnels.len(),
+            "OK: {subject} carried every ping and all of {} MiB of TCP, each byte compared{drops}. \
+             {seconds:.1} s{user}.\n",
             bytes >> 20
         )
     }

@@ -32,6 +32,21 @@ pub(super) enum News {
 /// # Errors
 /// When nobody listens any more.
 pub(super) fn run(stage: &Stage, duration: Duration, news: &Sender<News>) -> anyhow::Result<()> {
+    try_wire(stage, duration, news)?;
+    for plan in &PLANS {
+        let mut row = Row::new(plan.name, plan.session);
+        let tried = try_tunnel(stage, plan, duration, news, &mut row);
+        row.conclude(tried);
+        news.send(News::Done(row))?;
+    }
+    Ok(())
+}
+
+/// Tries the bare wire, which all the others are compared with, and leaves the calling thread in the near host.
+///
+/// # Errors
+/// When nobody listens any more.
+pub(super) fn try_wire(stage: &Stage, duration: Duration, news: &Sender<News>) -> anyhow::Result<()> {
     let near = stage.near.netns.enter().context("cannot enter host A");
     let mut row = Row::new("veth", "-");
     let tried = near.and_then(|()| {
@@ -41,12 +56,6 @@ pub(super) fn run(stage: &Stage, duration: Duration, news: &Sender<News>) -> any
     });
     row.conclude(tried);
     news.send(News::Done(row))?;
-    for plan in &PLANS {
-        let mut row = Row::new(plan.name, plan.session);
-        let tried = try_tunnel(stage, plan, duration, news, &mut row);
-        row.conclude(tried);
-        news.send(News::Done(row))?;
-    }
     Ok(())
 }
 
@@ -105,16 +114,17 @@ fn causes(host: &Host, stats: &Stats) -> impl Iterator<Item = String> {
 }
 
 /// One way from the near host, in whose namespace the calling thread is, to the far one.
-struct Link<'a> {
-    stage: &'a Stage,
+pub(super) struct Link<'a> {
+    pub(super) stage: &'a Stage,
     /// The far host's IPv4 and IPv6 address on it.
-    targets: [IpAddr; 2],
-    duration: Duration,
-    news: &'a Sender<News>,
+    pub(super) targets: [IpAddr; 2],
+    pub(super) duration: Duration,
+    pub(super) news: &'a Sender<News>,
 }
 
 impl Link<'_> {
-    fn try_out(&self, row: &mut Row) -> anyhow::Result<()> {
+    /// Pings it, and sends a stream over it.
+    pub(super) fn try_out(&self, row: &mut Row) -> anyhow::Result<()> {
         let name = row.name;
         self.news.send(News::Doing(format!("{name}: ping")))?;
         for target in self.targets {

@@ -84,7 +84,7 @@ pub(super) enum Side {
 
 impl Side {
     /// Number of the host in its addresses and ids.
-    const fn host(self) -> u8 {
+    pub(super) const fn host(self) -> u8 {
         match self {
             Self::Near => 1,
             Self::Far => 2,

@@ -15,7 +15,7 @@ pub(crate) struct Lone {
     pub(crate) management: Session,
     pub(crate) peer: UdpSocket,
     /// The tunnel lives as long.
-    _udp: UdpSocket,
+    pub(crate) udp: UdpSocket,
 }
 
 impl Lone {
@@ -46,7 +46,7 @@ impl Lone {
         ppp.connect(&management, &address, None).unwrap();
         (address.s_session, address.d_session) = (create.session_id, create.peer_session_id);
         ppp.connect(&session, &address, None).unwrap();
-        Self { ppp, session, management, peer, _udp: udp }
+        Self { ppp, session, management, peer, udp }
     }
 
     /// The packet on the wire that a frame, from its protocol on, becomes.

@@ -42,6 +42,7 @@ mod ppp;
 mod ppp_call;
 mod ppp_ends;
 mod ppp_frames;
+mod ppp_races;
 mod races;
 mod recorded;
 mod reorder;
