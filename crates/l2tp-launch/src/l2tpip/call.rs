@@ -65,6 +65,7 @@ impl Supervisor {
             Syscall::Getsockopt => self.get_control_option(at, endpoint),
             Syscall::Ioctl if at.call.word(1) == FIONREAD => self.count_bytes(at),
             Syscall::Listen | Syscall::Accept | Syscall::Accept4 => Ok(Answer::Fail(Errno::OPNOTSUPP)),
+            Syscall::Shutdown => Ok(shut_down(at.call.int(1))),
             Syscall::Dup | Syscall::Fcntl => self.duplicate(at, self.window.l2tpip()),
             _ => Ok(Answer::Continue),
         }
@@ -94,6 +95,12 @@ impl Supervisor {
             Err(errno) => Ok(Answer::Fail(errno)),
         }
     }
+}
+
+/// shutdown(2), as of a socket without a peer (`inet_shutdown`). On the pair it would be the socket's end.
+fn shut_down(how: i32) -> Answer {
+    let known = [libc::SHUT_RD, libc::SHUT_WR, libc::SHUT_RDWR].contains(&how);
+    Answer::Fail(if known { Errno::NOTCONN } else { Errno::INVAL })
 }
 
 fn is_socket_level(at: &Use<'_>) -> bool {
