@@ -37,6 +37,17 @@ pub(crate) enum Kind {
     DevPpp,
 }
 
+impl Kind {
+    /// Why a call failed. A daemon that was started anew does not know the sockets of the last one: as without any, they are
+    /// dead. Of PPP's sockets `EBADF` has other meanings too, and stays.
+    fn refusal(self, errno: Errno) -> Errno {
+        match (self, errno) {
+            (Self::L2tpip(_), Errno::BADF) => Errno::CONNREFUSED,
+            _ => errno,
+        }
+    }
+}
+
 /// All of them, by their numbers: the cookies of the programs' ends.
 pub(crate) struct Endpoints {
     known: BTreeMap<u64, Endpoint>,
@@ -121,7 +132,7 @@ impl Supervisor {
         let namespace = self.namespaces.get_mut(endpoint.namespace).ok_or(Errno::CONNREFUSED)?;
         let door = namespace.door(&mut self.starter).ok_or(Errno::CONNREFUSED)?;
         match door.call(actor(at.call), &SocketRequest { socket: Some(at.cookie), call }, beside) {
-            Ok(answer) => answer.map(|(answer, _)| answer),
+            Ok(answer) => answer.map(|(answer, _)| answer).map_err(|errno| endpoint.kind.refusal(errno)),
             Err(_) => {
                 namespace.lose_door();
                 Err(Errno::CONNREFUSED)
