@@ -1,7 +1,7 @@
 //! Daemons that the supervisor starts: one of its own for all namespaces that the program uses (`--private`), or one for
 //! everybody in the namespace that it was called in (`--auto`).
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -12,12 +12,12 @@ use l2tp_abi::control::{CONTROL_BYTES, Control};
 use l2tp_io::door::DoorStream;
 use l2tp_io::netns::{NetNs, identity};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_setfd, retry_on_intr};
 use rustix::process::setsid;
 
 use crate::namespace::Identity;
 
-/// How long a daemon may take to open the door of a namespace.
+/// How long a daemon may take to start, and to open the door of a namespace.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose the subsystem is that the program sees.
@@ -107,17 +107,7 @@ impl Starter {
             // SAFETY: the child has one thread; it makes one system call.
             unsafe { command.pre_exec(|| Ok(setsid().map(drop)?)) };
         }
-        let mut child = command.spawn()?;
-        let mut word = String::new();
-        if let Some(stdout) = &mut child.stdout {
-            BufReader::new(stdout).read_line(&mut word)?;
-        }
-        if word.is_empty() {
-            return Err(said(child));
-        }
-        // Nobody reads what it says from here on; it must not wait for that.
-        (child.stdout, child.stderr) = (None, None);
-        Ok(child)
+        ready(command.spawn()?, PATIENCE)
     }
 }
 
@@ -125,11 +115,11 @@ impl Own {
     /// Has it serve a namespace.
     fn hand_in(&self, netns: &NetNs) -> io::Result<()> {
         // What it told of namespaces that are gone: their doors are closed, which says the same.
-        while self.hears(Duration::ZERO)? {
+        while is_readable(&self.control, Duration::ZERO)? {
             self.hear()?;
         }
         self.control.send(&Control::Serve.emit(), &[netns.as_fd()])?;
-        while self.hears(PATIENCE)? {
+        while is_readable(&self.control, PATIENCE)? {
             match self.hear()? {
                 Some(Control::Serving { .. }) => return Ok(()),
                 Some(Control::Refused { errno }) => return Err(io::Error::from_raw_os_error(errno.0)),
@@ -137,11 +127,6 @@ impl Own {
             }
         }
         Err(Errno::TIMEDOUT.into())
-    }
-
-    fn hears(&self, time: Duration) -> io::Result<bool> {
-        let time = Timespec::try_from(time).map_err(|_| Errno::INVAL)?;
-        Ok(poll(&mut [PollFd::new(&self.control, PollFlags::IN)], Some(&time))? > 0)
     }
 
     fn hear(&self) -> io::Result<Option<Control>> {
@@ -153,6 +138,42 @@ impl Own {
     }
 }
 
+/// Waits for the first word of a daemon. One that says none is ended.
+///
+/// # Errors
+/// `ETIMEDOUT`; what it said when it ended by itself.
+fn ready(mut child: Child, patience: Duration) -> io::Result<Child> {
+    match speaks(&mut child, patience) {
+        Ok(true) => {
+            // Nobody reads what it says from here on; it must not wait for that.
+            (child.stdout, child.stderr) = (None, None);
+            Ok(child)
+        }
+        Ok(false) => Err(said(child)),
+        Err(error) => {
+            // It ends, or has ended by itself.
+            let _: io::Result<_> = child.kill().and_then(|()| child.wait());
+            Err(error)
+        }
+    }
+}
+
+/// Whether it says something, or else ends.
+fn speaks(child: &mut Child, patience: Duration) -> io::Result<bool> {
+    let Some(stdout) = &mut child.stdout else { return Ok(false) };
+    if !is_readable(&*stdout, patience)? {
+        return Err(Errno::TIMEDOUT.into());
+    }
+    Ok(stdout.read(&mut [0; 256])? > 0)
+}
+
+/// Whether something can be read, or the end, before `time` is over.
+fn is_readable(descriptor: impl AsFd, time: Duration) -> io::Result<bool> {
+    let time = Timespec::try_from(time).map_err(|_| Errno::INVAL)?;
+    let mut asked = [PollFd::new(&descriptor, PollFlags::IN)];
+    Ok(retry_on_intr(|| poll(&mut asked, Some(&time)))? > 0)
+}
+
 /// Why a daemon ended before it was ready.
 fn said(mut child: Child) -> io::Error {
     let mut text = String::new();
@@ -162,4 +183,34 @@ fn said(mut child: Child) -> io::Error {
     }
     let _: io::Result<_> = child.wait();
     io::Error::other(text.trim().trim_start_matches("ferrowire: ").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Pid, test_kill_process};
+
+    fn shell(script: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    #[test]
+    fn one_that_says_nothing_is_ended() {
+        let child = shell("exec sleep 600");
+        let pid = Pid::from_child(&child);
+        let error = ready(child, Duration::from_millis(50)).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::ETIMEDOUT));
+        assert_eq!(test_kill_process(pid), Err(Errno::SRCH), "it was waited for");
+    }
+
+    #[test]
+    fn one_that_speaks_is_ready_and_one_that_ends_says_why() {
+        let mut child = ready(shell("echo ready; exec sleep 600"), PATIENCE).unwrap();
+        assert!(child.try_wait().unwrap().is_none());
+        child.kill().and_then(|()| child.wait()).unwrap();
+        let error = ready(shell("echo ferrowire: no such thing >&2"), PATIENCE).unwrap_err();
+        assert_eq!(error.to_string(), "no such thing");
+    }
 }

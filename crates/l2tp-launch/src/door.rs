@@ -23,6 +23,8 @@ use crate::family::Ids;
 
 /// How long a daemon may take for a part of an answer. A create waits for its device, for a fraction of a second at most.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The sequence number of the mark behind a request; what says in whose name it is made, in front of it, has 0.
+const MARK: u32 = 1;
 /// Bytes of answers to one request; the largest is a dump of all sessions.
 const ANSWERS_MAX: usize = 64 << 20;
 
@@ -129,11 +131,12 @@ impl Door {
         loop {
             let datagram = self.receive_with(&mut descriptors)?;
             for message in Messages::new(&datagram) {
-                match Ack::parse(&message).filter(|ack| ack.request.seq == 1) {
-                    Some(ack) => {
+                match Ack::parse(&message) {
+                    Some(ack) if ack.request.seq == 1 => {
                         let result = ack.errno.map_or(Ok(()), |errno| Err(Errno::from_raw_os_error(errno.0)));
                         return Ok(result.map(|()| (answer, descriptors.pop())));
                     }
+                    Some(ack) => refused(&ack)?,
                     None => answer = SocketAnswer::parse(&message).unwrap_or(answer),
                 }
             }
@@ -170,7 +173,7 @@ impl Door {
     /// Appends a request that changes nothing and is acknowledged: when its acknowledgement is here, so is everything
     /// before it.
     fn mark_end(&self, datagram: &mut Vec<u8>) {
-        let header = Header { kind: self.own, flags: NLM_F_REQUEST | NLM_F_ACK, seq: 0, port: 0 };
+        let header = Header { kind: self.own, flags: NLM_F_REQUEST | NLM_F_ACK, seq: MARK, port: 0 };
         let genl = GenlHeader { cmd: FERROWIRE_CMD_ACT, version: FERROWIRE_GENL_VERSION, reserved: 0 };
         genl.begin(datagram, header).finish();
     }
@@ -180,8 +183,11 @@ impl Door {
         let (mut answers, mut bytes, mut marked, mut dumping) = (Vec::new(), 0, false, false);
         while !marked || dumping {
             let datagram = self.receive()?;
-            if self.is_mark(&datagram) {
-                marked = true;
+            if let Some(ack) = self.own_ack(&datagram) {
+                marked = ack.request.seq == MARK;
+                if !marked {
+                    refused(&ack)?;
+                }
                 continue;
             }
             for message in Messages::new(&datagram) {
@@ -199,10 +205,10 @@ impl Door {
         Ok(answers)
     }
 
-    /// Whether this acknowledges something of our own and not of the program's.
-    fn is_mark(&self, datagram: &[u8]) -> bool {
+    /// The answer to something of our own and not of the program's, if it is one.
+    fn own_ack(&self, datagram: &[u8]) -> Option<Ack> {
         let first = Messages::new(datagram).next();
-        first.and_then(|message| Ack::parse(&message)).is_some_and(|ack| ack.request.kind == self.own)
+        first.and_then(|message| Ack::parse(&message)).filter(|ack| ack.request.kind == self.own)
     }
 
     fn family(&mut self, name: &str) -> io::Result<FamilyMessage> {
@@ -232,8 +238,72 @@ impl Door {
     }
 }
 
+/// The daemon does not let us speak for the program (`FERROWIRE_CMD_ACT`); what was asked is not done in its name.
+fn refused(ack: &Ack) -> io::Result<()> {
+    ack.errno.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno.0)))
+}
+
 impl AsFd for Door {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use l2tp_abi::nl::{AckOptions, ExtAck, emit_ack};
+
+    const OWN: u16 = 31;
+    const PROGRAMS: u16 = 1023;
+
+    /// A door, and what the daemon has of it.
+    fn door() -> (Door, DoorStream) {
+        let (stream, daemon) = DoorStream::pair().unwrap();
+        stream.set_timeout(Some(PATIENCE)).unwrap();
+        (Door { stream, buffer: vec![0; MAX_MESSAGE], ids: Ids::default(), own: OWN }, daemon)
+    }
+
+    /// Answers a request of the family `kind`.
+    fn answer(daemon: &DoorStream, kind: u16, seq: u32, errno: Option<Errno>) {
+        let (mut request, mut out) = (Vec::new(), Vec::new());
+        let header = Header { kind, flags: NLM_F_REQUEST, seq, port: 0 };
+        GenlHeader { cmd: FERROWIRE_CMD_ACT, version: 1, reserved: 0 }.begin(&mut request, header).finish();
+        let message = Messages::new(&request).next().unwrap();
+        let errno = errno.map(|errno| l2tp_abi::Errno(errno.raw_os_error()));
+        emit_ack(&mut out, &message, 0, AckOptions::default(), errno, &ExtAck::default());
+        daemon.send(&out, &[]).unwrap();
+    }
+
+    #[test]
+    fn the_answers_end_at_the_mark() {
+        let (mut door, daemon) = door();
+        answer(&daemon, PROGRAMS, 1, Some(Errno::NODEV));
+        answer(&daemon, OWN, MARK, None);
+        let answers = door.ask(OURSELVES, &[], None).unwrap();
+        assert_eq!(answers.len(), 1);
+        let errno = Ack::parse(&Messages::new(&answers[0]).next().unwrap()).unwrap().errno;
+        assert_eq!(errno.map(|errno| errno.0), Some(libc::ENODEV));
+    }
+
+    /// Who may not speak for the program gets no answers of it: the mark is still to come, and is not awaited.
+    #[test]
+    fn a_refused_name_is_no_mark() {
+        let (mut door, daemon) = door();
+        answer(&daemon, OWN, 0, Some(Errno::PERM));
+        answer(&daemon, PROGRAMS, 1, None);
+        answer(&daemon, OWN, MARK, None);
+        let refusal = door.ask(OURSELVES, &[], None).unwrap_err();
+        assert_eq!(refusal.raw_os_error(), Some(libc::EPERM));
+    }
+
+    #[test]
+    fn a_refused_name_makes_no_call() {
+        let (mut door, daemon) = door();
+        answer(&daemon, OWN, 0, Some(Errno::PERM));
+        answer(&daemon, OWN, 1, None);
+        let request =
+            SocketRequest { socket: Some(7), call: l2tp_abi::genl::ferrowire::socket::SocketCall::Name };
+        assert_eq!(door.call(OURSELVES, &request, None).unwrap_err().raw_os_error(), Some(libc::EPERM));
     }
 }

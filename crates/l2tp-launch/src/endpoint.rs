@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use l2tp_abi::genl::ferrowire::Actor;
-use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
+use l2tp_abi::genl::ferrowire::socket::{ADDRESS_MAX, SocketAnswer, SocketCall, SocketRequest};
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 
@@ -14,6 +14,7 @@ use crate::alive::Alive;
 use crate::genl::SOCKETS_MAX;
 use crate::namespace::Identity;
 use crate::notify::{Answer, Call};
+use crate::remote::Length;
 use crate::supervisor::Supervisor;
 use crate::transfer::Use;
 
@@ -34,6 +35,17 @@ pub(crate) enum Kind {
     Pppol2tp,
     /// An open file of `/dev/ppp`.
     DevPpp,
+}
+
+impl Kind {
+    /// Why a call failed. A daemon that was started anew does not know the sockets of the last one: as without any, they are
+    /// dead. Of PPP's sockets `EBADF` has other meanings too, and stays.
+    fn refusal(self, errno: Errno) -> Errno {
+        match (self, errno) {
+            (Self::L2tpip(_), Errno::BADF) => Errno::CONNREFUSED,
+            _ => errno,
+        }
+    }
 }
 
 /// All of them, by their numbers: the cookies of the programs' ends.
@@ -120,13 +132,45 @@ impl Supervisor {
         let namespace = self.namespaces.get_mut(endpoint.namespace).ok_or(Errno::CONNREFUSED)?;
         let door = namespace.door(&mut self.starter).ok_or(Errno::CONNREFUSED)?;
         match door.call(actor(at.call), &SocketRequest { socket: Some(at.cookie), call }, beside) {
-            Ok(answer) => answer.map(|(answer, _)| answer),
+            Ok(answer) => answer.map(|(answer, _)| answer).map_err(|errno| endpoint.kind.refusal(errno)),
             Err(_) => {
                 namespace.lose_door();
                 Err(Errno::CONNREFUSED)
             }
         }
     }
+
+    /// A call that returns nothing but whether it was carried out.
+    pub(crate) fn perform(
+        &mut self,
+        at: &Use<'_>,
+        endpoint: Endpoint,
+        call: SocketCall<'_>,
+        beside: Option<&OwnedFd>,
+    ) -> Answer {
+        self.carry_out(at, endpoint, call, beside).map_or_else(Answer::Fail, |_| Answer::Return(0))
+    }
+
+    /// getsockname(2), getpeername(2).
+    pub(crate) fn tell_name(
+        &mut self,
+        at: &Use<'_>,
+        endpoint: Endpoint,
+        call: SocketCall<'_>,
+    ) -> io::Result<Answer> {
+        match self.carry_out(at, endpoint, call, None) {
+            Ok(SocketAnswer::Address(name)) => {
+                at.memory.tell(at.call.address(1), at.call.address(2), &name, Length::Whole)
+            }
+            Ok(_) => Ok(Answer::Fail(Errno::INVAL)),
+            Err(errno) => Ok(Answer::Fail(errno)),
+        }
+    }
+}
+
+/// The address of bind(2) and connect(2).
+pub(crate) fn address(at: &Use<'_>) -> io::Result<Vec<u8>> {
+    at.memory.read(at.call.address(1), at.call.size(2).min(usize::from(ADDRESS_MAX)))
 }
 
 /// The calling thread, with our own privilege: that of naming by its number what another connection opened. The calls that ask

@@ -200,3 +200,23 @@ impl Namespaces {
         self.known.keys().any(|identity| *identity != home)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genl::Socket;
+    use l2tp_abi::nl::emit_overrun;
+    use rustix::net::{RecvFlags, recv};
+
+    #[test]
+    fn what_was_lost_on_the_way_is_an_overrun_and_no_message() {
+        let (injector, program) = (Injector::open().unwrap(), Injector::open().unwrap());
+        let mut socket = Socket::new((0, 0), true, rustix::process::getpid());
+        socket.port = program.port;
+        let mut datagram = Vec::new();
+        emit_overrun(&mut datagram, 0);
+        socket.notify(&injector, &datagram);
+        assert!(socket.take_overrun() && !socket.take_overrun());
+        assert_eq!(recv(&program.socket, &mut [0; 64], RecvFlags::DONTWAIT).err(), Some(Errno::AGAIN));
+    }
+}

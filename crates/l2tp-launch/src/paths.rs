@@ -2,7 +2,7 @@
 //! [`crate::ppp`].
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use l2tp_abi::genl::ferrowire::{Request, parse_text};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, open, seek};
@@ -64,8 +64,7 @@ impl Supervisor {
         };
         let file = read_only(content.as_bytes())?;
         let close_on_exec = call.int(flags) & libc::O_CLOEXEC != 0;
-        self.listener.give(call, file.as_fd(), None, close_on_exec)?;
-        Ok(Answer::Given)
+        self.give_lowest(call, &file, close_on_exec)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 
+use l2tp_abi::nl::{Messages, NLMSG_OVERRUN};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -71,8 +72,12 @@ impl Socket {
     }
 
     /// Puts a notification into the receive queue; it is lost if there is no room, as the kernel's own
-    /// (`netlink_broadcast_deliver`).
+    /// (`netlink_broadcast_deliver`). The daemon's word that some were lost on the way to us means the same.
     pub(crate) fn notify(&mut self, injector: &Injector, datagram: &[u8]) {
+        if Messages::new(datagram).next().is_some_and(|message| message.header.kind == NLMSG_OVERRUN) {
+            self.overrun = true;
+            return;
+        }
         self.pump(injector);
         self.overrun |= self.is_waiting() || injector.put(self.port, datagram) == Err(Errno::AGAIN);
     }

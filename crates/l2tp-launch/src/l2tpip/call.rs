@@ -2,11 +2,11 @@
 
 use std::io;
 
-use l2tp_abi::genl::ferrowire::socket::{ADDRESS_MAX, SocketAnswer, SocketCall};
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-use crate::endpoint::{Endpoint, Kind};
+use crate::endpoint::{Endpoint, Kind, address};
 use crate::filter::{FIONREAD, Syscall};
 use crate::notify::{Answer, Call};
 use crate::remote::Length;
@@ -57,37 +57,18 @@ impl Supervisor {
             Syscall::Recvfrom | Syscall::Recvmsg | Syscall::Recvmmsg | Syscall::Read | Syscall::Readv => {
                 self.receive_control(at, endpoint)
             }
-            Syscall::Bind => {
-                let address = address(at)?;
-                Ok(self
-                    .carry_out(at, endpoint, SocketCall::Bind(&address), None)
-                    .map_or_else(Answer::Fail, done))
-            }
-            Syscall::Connect => {
-                let address = address(at)?;
-                Ok(self
-                    .carry_out(at, endpoint, SocketCall::Connect(&address), None)
-                    .map_or_else(Answer::Fail, done))
-            }
+            Syscall::Bind => Ok(self.perform(at, endpoint, SocketCall::Bind(&address(at)?), None)),
+            Syscall::Connect => Ok(self.perform(at, endpoint, SocketCall::Connect(&address(at)?), None)),
             Syscall::Getsockname => self.tell_name(at, endpoint, SocketCall::Name),
             Syscall::Getpeername => self.tell_name(at, endpoint, SocketCall::Peer),
             Syscall::Setsockopt => self.set_control_option(at, endpoint),
             Syscall::Getsockopt => self.get_control_option(at, endpoint),
             Syscall::Ioctl if at.call.word(1) == FIONREAD => self.count_bytes(at),
             Syscall::Listen | Syscall::Accept | Syscall::Accept4 => Ok(Answer::Fail(Errno::OPNOTSUPP)),
+            Syscall::Shutdown => Ok(shut_down(at.call.int(1))),
             Syscall::Dup | Syscall::Fcntl => self.duplicate(at, self.window.l2tpip()),
             _ => Ok(Answer::Continue),
         }
-    }
-
-    /// getsockname(2), getpeername(2).
-    fn tell_name(&mut self, at: &Use<'_>, endpoint: Endpoint, call: SocketCall<'_>) -> io::Result<Answer> {
-        let name = match self.carry_out(at, endpoint, call, None) {
-            Ok(SocketAnswer::Address(name)) => name,
-            Ok(_) => return Ok(Answer::Fail(Errno::INVAL)),
-            Err(errno) => return Ok(Answer::Fail(errno)),
-        };
-        at.memory.tell(at.call.address(1), at.call.address(2), &name, Length::Whole)
     }
 
     /// setsockopt(2). What the daemon does not know is tried on the pair: timeouts, and what does no harm there.
@@ -98,7 +79,7 @@ impl Supervisor {
             Err(Errno::NOPROTOOPT) if is_socket_level(at) && ON_THE_PAIR.contains(&at.call.int(2)) => {
                 Answer::Continue
             }
-            result => result.map_or_else(Answer::Fail, done),
+            result => result.map_or_else(Answer::Fail, |_| Answer::Return(0)),
         })
     }
 
@@ -116,15 +97,12 @@ impl Supervisor {
     }
 }
 
-/// The address of bind(2) and connect(2).
-fn address(at: &Use<'_>) -> io::Result<Vec<u8>> {
-    at.memory.read(at.call.address(1), at.call.size(2).min(usize::from(ADDRESS_MAX)))
+/// shutdown(2), as of a socket without a peer (`inet_shutdown`). On the pair it would be the socket's end.
+fn shut_down(how: i32) -> Answer {
+    let known = [libc::SHUT_RD, libc::SHUT_WR, libc::SHUT_RDWR].contains(&how);
+    Answer::Fail(if known { Errno::NOTCONN } else { Errno::INVAL })
 }
 
 fn is_socket_level(at: &Use<'_>) -> bool {
     at.call.int(1) == libc::SOL_SOCKET
-}
-
-fn done(_: SocketAnswer) -> Answer {
-    Answer::Return(0)
 }

@@ -3,13 +3,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use l2tp_abi::genl::ferrowire::socket::{ADDRESS_MAX, SocketAnswer, SocketCall};
+use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall};
 use l2tp_abi::ppp::SOL_PPPOL2TP;
 use l2tp_abi::sockaddr::{AF_PPPOX, PX_PROTO_OL2TP, SockaddrPppol2tp};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use crate::endpoint::{Endpoint, Kind};
+use crate::endpoint::{Endpoint, Kind, address};
 use crate::filter::Syscall;
 use crate::notify::{Answer, Call};
 use crate::remote::Length;
@@ -48,8 +48,8 @@ impl Supervisor {
     pub(super) fn use_pppol2tp(&mut self, at: &Use<'_>, endpoint: Endpoint) -> io::Result<Answer> {
         match at.call.syscall {
             Syscall::Connect => self.connect_session(at, endpoint),
-            Syscall::Getsockname => self.tell_session(at, endpoint, SocketCall::Name),
-            Syscall::Getpeername => self.tell_session(at, endpoint, SocketCall::Peer),
+            Syscall::Getsockname => self.tell_name(at, endpoint, SocketCall::Name),
+            Syscall::Getpeername => self.tell_name(at, endpoint, SocketCall::Peer),
             Syscall::Setsockopt => self.set_session_option(at, endpoint),
             Syscall::Getsockopt => self.get_session_option(at, endpoint),
             Syscall::Bind | Syscall::Listen | Syscall::Accept | Syscall::Accept4 | Syscall::Shutdown => {
@@ -61,21 +61,9 @@ impl Supervisor {
 
     /// connect(2): what the caller has open at the number in the address may become the tunnel's socket.
     fn connect_session(&mut self, at: &Use<'_>, endpoint: Endpoint) -> io::Result<Answer> {
-        let address = at.memory.read(at.call.address(1), at.call.size(2).min(usize::from(ADDRESS_MAX)))?;
+        let address = address(at)?;
         let tunnel = named_descriptor(at, &address);
-        let result = self.carry_out(at, endpoint, SocketCall::Connect(&address), tunnel.as_ref());
-        Ok(result.map_or_else(Answer::Fail, |_| Answer::Return(0)))
-    }
-
-    /// getsockname(2), getpeername(2).
-    fn tell_session(&mut self, at: &Use<'_>, endpoint: Endpoint, call: SocketCall<'_>) -> io::Result<Answer> {
-        match self.carry_out(at, endpoint, call, None) {
-            Ok(SocketAnswer::Address(name)) => {
-                at.memory.tell(at.call.address(1), at.call.address(2), &name, Length::Whole)
-            }
-            Ok(_) => Ok(Answer::Fail(Errno::INVAL)),
-            Err(errno) => Ok(Answer::Fail(errno)),
-        }
+        Ok(self.perform(at, endpoint, SocketCall::Connect(&address), tunnel.as_ref()))
     }
 
     /// setsockopt(2) at our level; at that of sockets it is the pair's.
@@ -89,8 +77,7 @@ impl Supervisor {
             return Ok(Answer::Fail(Errno::INVAL));
         }
         let value = at.memory.read(at.call.address(3), INT)?;
-        let result = self.carry_out(at, endpoint, SocketCall::Set { level, option, value: &value }, None);
-        Ok(result.map_or_else(Answer::Fail, |_| Answer::Return(0)))
+        Ok(self.perform(at, endpoint, SocketCall::Set { level, option, value: &value }, None))
     }
 
     /// getsockopt(2): ours, and what the pair would say of itself.

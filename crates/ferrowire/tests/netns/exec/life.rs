@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::daemon::FERROWIRE;
@@ -111,6 +112,42 @@ fn a_daemon_may_be_started_anew_under_the_program() {
     let mut told = String::new();
     child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
     assert!(!told.contains("panicked"), "{told}");
+}
+
+/// Opens an L2TPIP socket, and tells at each line what its name is by now.
+const NAME_TELLER: &str = "
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, 115)
+for line in sys.stdin:
+    try: print(s.getsockname(), flush=True)
+    except OSError as error: print(error.errno, flush=True)
+";
+
+/// Its socket is as dead with the next daemon as it is without any.
+#[test]
+fn an_l2tpip_socket_dies_with_its_daemon() {
+    if !require::met(&["python3"]) {
+        return;
+    }
+    let mut host = host();
+    host.start_daemon();
+    let mut run = Command::new(FERROWIRE);
+    run.args(["exec", "--", "python3", "-c", NAME_TELLER]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = host.here(|| run.spawn().unwrap());
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut lines = BufReader::new(stdout).lines().map(Result::unwrap);
+    let mut name = || {
+        std::io::Write::write_all(&mut &stdin, b"\n").unwrap();
+        lines.next().unwrap()
+    };
+    let dead = Errno::CONNREFUSED.raw_os_error().to_string();
+    assert_eq!(name(), "('0.0.0.0', 0)");
+    host.kill_daemon();
+    assert_eq!(name(), dead);
+    host.start_daemon();
+    assert_eq!(name(), dead);
+    drop(stdin);
+    assert!(ended(&mut child).success());
 }
 
 /// Without the supervisor, trapped calls fail and all others go on: bounded, and told.

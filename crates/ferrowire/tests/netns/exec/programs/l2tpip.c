@@ -60,6 +60,9 @@ static void kinds(void)
     CHECK(accept(fd, 0, 0) < 0 && errno == EOPNOTSUPP);
     CHECK(recv(fd, r, sizeof r, 0) < 0 && errno == EAGAIN);
     CHECK(recv(fd, r, sizeof r, MSG_OOB) < 0 && errno == EOPNOTSUPP);
+    CHECK(shutdown(fd, 3) < 0 && errno == EINVAL);
+    CHECK(shutdown(fd, SHUT_RDWR) < 0 && errno == ENOTCONN);
+    CHECK(!getsockopt(fd, IPPROTO_IP, IP_TTL, &value, &length), "it has not ended");
     close(fd);
 }
 
