@@ -10,6 +10,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 pub(crate) mod server;
@@ -31,7 +32,14 @@ pub fn caller_may_administer(peer: BorrowedFd<'_>, netns: &NetNs) -> io::Result<
     let Some(process) = no_if_unknown(peer_pidfd(peer, pid))? else { return Ok(false) };
     let Some(owners) = no_if_unknown(Owners::of(netns))? else { return Ok(false) };
     // Read by number, so only true if the number still belonged to the caller after the reading.
-    Ok(owners.admit(pid)? && is_alive(&process)?)
+    Ok(owners.admit(pid)? && is_still_of(pid, caller_user(peer)?) && is_alive(&process)?)
+}
+
+/// Whether a process has executed no set-user-id program, nor one with capabilities, since it was `user`'s: what it may do then
+/// is not meant for whoever connected before. /proc shows root as the owner of such a process (proc(5), `PR_SET_DUMPABLE`).
+fn is_still_of(pid: Pid, user: u32) -> bool {
+    let owner = fs::metadata(format!("/proc/{}", pid.as_raw_nonzero())).map(|found| found.uid());
+    owner.is_ok_and(|owner| owner == user)
 }
 
 /// The user who connected the Unix socket `peer`, as our own user namespace calls them; the overflow user for one that it does

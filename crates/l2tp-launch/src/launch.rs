@@ -138,12 +138,14 @@ pub fn run(launch: &Launch) -> Result<Ending, Refusal> {
         return Err(Refusal::NotAdministrator);
     }
     let (report, reporter) = io::pipe().map_err(Refusal::system("cannot make a pipe"))?;
+    let before = foreground::block_signals();
     match sys::fork().map_err(Refusal::system("cannot fork"))? {
         Side::Parent(supervisor) => {
             drop(reporter);
             foreground::wait(report, supervisor)
         }
         Side::Child => {
+            before.restore();
             drop(report);
             supervise(launch, netns, &families, program::Reporter::new(reporter))
         }

@@ -7,6 +7,7 @@ use crate::testns::{in_fresh_netns_forking, skip};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -23,8 +24,17 @@ struct Caller {
 impl Caller {
     /// Starts one as `uid`; `prepare` runs in it before it knocks.
     fn start(uid: u32, prepare: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> io::Result<Self> {
+        Self::start_program("cat", uid, prepare)
+    }
+
+    /// The same, and goes on as this program.
+    fn start_program(
+        program: impl AsRef<OsStr>,
+        uid: u32,
+        prepare: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
         let listener = DoorListener::bind(DOOR)?;
-        let mut command = Command::new("cat");
+        let mut command = Command::new(program);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).uid(uid);
         let knock = move || {
             prepare()?;
@@ -71,6 +81,29 @@ fn root_may_and_a_user_may_not() {
                 Err(error) => skip(&format!("user {uid} in this user namespace ({error})")),
             }
         }
+    });
+}
+
+/// What a set-user-id program may do is not meant for the user who knocked and then executed it.
+#[test]
+fn a_user_who_becomes_root_by_exec_may_not() {
+    in_fresh_netns_forking(|| {
+        let netns = NetNs::current().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("cat");
+        // By another process: while we write the copy, a fork of another thread would keep it from being run (ETXTBSY).
+        let script =
+            "cp \"$(command -v cat)\" \"$0\" && chmod 4755 \"$0\" && chmod 755 \"$(dirname \"$0\")\"";
+        assert!(Command::new("sh").args(["-c", script]).arg(&program).status().unwrap().success());
+        let caller = match Caller::start_program(&program, 12345, || Ok(())) {
+            Ok(caller) => caller,
+            Err(error) => return skip(&format!("user 12345 in this user namespace ({error})")),
+        };
+        let status = std::fs::read_to_string(format!("/proc/{}/status", caller.process.id())).unwrap();
+        if effective_uid(&status) != Some(0) {
+            return skip("set-user-id programs in the folder for temporary files (nosuid)");
+        }
+        assert!(!caller.may_administer(&netns));
     });
 }
 

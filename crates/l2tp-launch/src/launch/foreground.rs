@@ -12,9 +12,14 @@ use crate::sys::{SignalMask, wait_for_signal};
 const HANDED_ON: [libc::c_int; 6] =
     [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
 
+/// Blocks the signals that are to be handed on, to the end of this process: from before there is a program, or one that comes
+/// early would end this process alone. Returns what was blocked before.
+pub(super) fn block_signals() -> SignalMask {
+    SignalMask::block(&HANDED_ON)
+}
+
 /// Waits for the program's end, as the supervisor tells it.
 pub(super) fn wait(mut reports: PipeReader, supervisor: Pid) -> Result<Ending, Refusal> {
-    let _blocked_to_the_end = SignalMask::block(&HANDED_ON);
     let mut ending = None;
     loop {
         match next(&mut reports) {
