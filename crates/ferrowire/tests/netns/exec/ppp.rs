@@ -14,7 +14,8 @@ use crate::require;
 use crate::tcp;
 use crate::wait;
 
-use super::programs::run;
+use super::programs::{Program, run};
+use super::succeed;
 use super::xl2tpd::Xl2tpd;
 
 #[test]
@@ -203,6 +204,32 @@ fn a_call_may_die_at_any_moment() {
             assert!(host.links().iter().all(|link| !link.name.starts_with("ppp")), "a unit is left");
         }
     }
+}
+
+/// While sockets, a session and a unit are made, or when they are there: their namespace is deleted before their program is killed
+/// and after it, and dies with all that was in it.
+#[test]
+fn a_namespace_with_a_unit_may_be_deleted_at_any_moment() {
+    if !require::met(&["cc"]) {
+        return;
+    }
+    let (host, program) = (Host::new(), Program::compile("unit"));
+    let name = format!("fw-ppp-{}", std::process::id());
+    let one = format!(
+        "one() {{
+             ip netns add {name}; ip link add near type veth peer name far netns {name}; ip -netns {name} link set lo up
+             ip netns exec {name} {program} > $out & sleep $1; eval \"$2; $3\"; wait
+             for n in $(seq 200); do ip link show near > /dev/null 2>&1 || return 0; sleep 0.05; done
+             echo the namespace is still there; exit 1
+         }}",
+        program = program.path.display()
+    );
+    let rounds = "out=$(mktemp); trap 'rm $out' EXIT
+         for pause in 0 0.003 0.01 0.02 0.04 0.3; do
+             one $pause 'kill -9 $!' 'ip netns del '$name; one $pause 'ip netns del '$name 'kill -9 $!'
+         done; cat $out";
+    // Those that had time said that all is up, and nothing else was said.
+    assert_eq!(succeed(&host, &["--private"], &format!("name={name}; {one}; {rounds}")), "up\n");
 }
 
 #[test]
