@@ -142,9 +142,11 @@ fn path_with_system_folders() -> std::ffi::OsString {
     std::env::join_paths(folders).unwrap_or(path)
 }
 
-/// What pppd is told, on both sides. The host's own scripts have nothing to do with a demo.
+/// What pppd is told, on both sides. The host's own scripts have nothing to do with a demo. Two of them that start on one machine
+/// within a moment may draw the same magic numbers, and would take the link for looped back: so they do without.
 const OPTIONS: &str = "\
 noauth
+nomagic
 nodetach
 nodefaultroute
 noccp
