@@ -137,7 +137,7 @@ impl Lab {
     /// Number of sessions that a dump shows, and how many of all are Ethernet; hidden ones (L2TPv2, id 0) are PPP.
     fn walk_sessions(&self) -> (usize, usize) {
         let (mut shown, mut ethernet, mut after) = (0, 0, None);
-        while let Some(session) = self.engine.next_session(after) {
+        while let Some((_, session)) = self.engine.next_session(after) {
             let here = (session.tunnel_id, session.config.session_id);
             assert!(after < Some(here));
             after = Some(here);

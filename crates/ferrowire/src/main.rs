@@ -2,7 +2,7 @@
 //!
 //! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`exec`] runs other
 //! programs on it, [`stats`], [`monitor`]
-//! and [`debug`] show what goes on in it, [`demo`] shows it at work, [`doctor`] says what the host has and lacks.
+//! and [`debug`] show what goes on in it, [`path`] says what carries it, [`demo`] shows it at work, [`doctor`] says what the host has and lacks.
 
 mod daemon;
 mod debug;
@@ -11,6 +11,7 @@ mod doctor;
 mod exec;
 mod l2tp;
 mod monitor;
+mod path;
 mod stats;
 
 use std::io::{self, Write};
@@ -40,6 +41,8 @@ enum Verb {
     Exec(exec::ExecArgs),
     /// The counters of this network namespace
     Stats(stats::StatsArgs),
+    /// What carries the sessions, the daemon or BPF programs in the kernel, and why
+    Path(path::PathArgs),
     /// Tell of tunnels and sessions as they come, change and go
     Monitor(monitor::MonitorArgs),
     /// The kernel's debug texts, character for character
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Verb::Daemon(args) => report(daemon::run(&args)),
         Verb::Exec(args) => exec::run(args),
         Verb::Stats(args) => report(stats::run(&args)),
+        Verb::Path(args) => report(path::run(&args)),
         Verb::Monitor(args) => report(monitor::run(&args)),
         Verb::Debug(view) => report(debug::run(view)),
         Verb::L2tp { words } => run_l2tp(l2tp::Options::default(), &words),

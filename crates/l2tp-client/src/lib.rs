@@ -47,6 +47,7 @@ pub use error::Error;
 pub use event::{Change, Event};
 pub use events::Events;
 pub use l2tp_abi::Errno;
+pub use l2tp_abi::genl::ferrowire::path::{Path, PathReport, PathRequest};
 pub use l2tp_abi::genl::l2tp::{
     Request, SessionCreate, SessionKey, SessionMessage, SessionModify, Stats, TunnelCreate, TunnelMessage,
     TunnelSocket,

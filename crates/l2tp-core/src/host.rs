@@ -3,8 +3,10 @@
 use core::net::SocketAddr;
 
 use l2tp_abi::errno::Errno;
+use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketRequest};
 
+use crate::carriage::Carried;
 use crate::config::{TunnelConfig, VlanId};
 use crate::{Engine, SessionKey, TunnelKey};
 
@@ -61,12 +63,36 @@ pub trait Host {
     /// Removes the device of a session that is gone; may finish later.
     fn destroy_device(&mut self, key: SessionKey, device: Self::Device);
 
+    /// What was carried of a session below the engine since this was last asked. Nothing where there is no such path.
+    fn take_carried(&mut self, _key: SessionKey) -> Carried {
+        Carried::default()
+    }
+
+    /// Carries no more packets of a session that is about to end below the engine, and returns what was carried since
+    /// [`Self::take_carried`].
+    fn stop_carrying(&mut self, key: SessionKey) -> Carried {
+        self.take_carried(key)
+    }
+
     /// A session is gone, by a command or by itself: whatever else knew it by its key lets go.
     fn session_ended(&mut self, _key: SessionKey) {}
 
     /// Who holds a PPP session: its PPPoL2TP socket. `None` while there is none.
     fn ppp_holder(&self, _key: SessionKey) -> Option<PppHolder> {
         None
+    }
+
+    /// Says which path is to carry a session, or (`None`) all and those to come.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` from a host that has but one path, as this default has.
+    fn set_path(&mut self, _key: Option<SessionKey>, _path: Path) -> Result<(), Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// What carries a session.
+    fn placement(&self, _key: SessionKey) -> Placement {
+        Placement { wanted: Path::User, carried_by: Path::User, reason: alloc::string::String::new() }
     }
 
     /// Does a program's call on one of the subsystem's own sockets, which the request names by its number, or else by the
@@ -86,6 +112,17 @@ pub trait Host {
         let _ = (engine, caller, request, descriptor);
         Err(Errno::EOPNOTSUPP)
     }
+}
+
+/// What carries a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// What was asked for.
+    pub wanted: Path,
+    /// What carries it: never [`Path::Auto`].
+    pub carried_by: Path,
+    /// Why it is not BPF, for the operator to read; empty if it is.
+    pub reason: alloc::string::String,
 }
 
 /// The socket that holds a PPP session.

@@ -8,6 +8,7 @@
 //! | [`config`] | what a tunnel and a session are asked to be |
 //! | [`rx`] | a packet's way in: whose is it, cookie, sequence, reorder, delivery |
 //! | [`tx`] | a frame's way out: sequence number and header |
+//! | [`carriage`] | what a path below has to know to carry a session's plain packets |
 //! | [`host`] | what the subsystem asks of the operating system |
 //! | [`stats`], [`drop_reason`] | what is counted |
 //! | [`trace`] | the kernel's tracepoints |
@@ -19,6 +20,7 @@
 
 extern crate alloc;
 
+pub mod carriage;
 pub mod config;
 pub mod drop_reason;
 pub mod engine;
@@ -34,6 +36,7 @@ pub mod trace;
 pub mod tunnel;
 pub mod tx;
 
+pub use carriage::{Carriage, Carried};
 pub use config::{
     Cookie, Encap, L2specType, PwType, SessionConfig, SessionSelector, SocketConfig, TunnelConfig,
 };

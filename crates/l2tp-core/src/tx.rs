@@ -24,7 +24,7 @@ pub struct Transmit<S> {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Template {
+pub(crate) enum Template {
     V2 { tunnel_id: u16, session_id: u16 },
     V3 { carrier: v3::Carrier, session_id: u32, cookie: Cookie, sublayer: bool, ppp: bool },
 }
@@ -43,18 +43,8 @@ pub struct Sent {
 impl<S> Transmit<S> {
     /// Writes the header of frame `index` and returns its length; 0 never happens with room for [`HEADER_MAX`].
     pub fn emit_header(&self, index: u32, out: &mut [u8; HEADER_MAX]) -> usize {
-        let ns = self.first_ns.map(|first| first.wrapping_add(index));
-        let (len, ppp) = match self.template {
-            Template::V2 { tunnel_id, session_id } => {
-                let ns = ns.map(low16);
-                (v2::Header::emit(out, tunnel_id, session_id, ns), true)
-            }
-            Template::V3 { carrier, session_id, cookie, sublayer, ppp } => {
-                (v3::emit(out, carrier, session_id, &cookie, sublayer.then_some(ns)), ppp)
-            }
-        };
-        let len = len.unwrap_or(0);
-        if !ppp {
+        let len = self.template.emit(self.first_ns.map(|first| first.wrapping_add(index)), out);
+        if !self.template.is_ppp() {
             return len;
         }
         match out.get_mut(len..).and_then(|rest| rest.first_chunk_mut()) {
@@ -68,6 +58,25 @@ impl<S> Transmit<S> {
     #[must_use]
     pub fn header_is_constant(&self) -> bool {
         self.first_ns.is_none()
+    }
+}
+
+impl Template {
+    /// Writes the L2TP header of a frame and returns its length.
+    pub(crate) fn emit(&self, ns: Option<u32>, out: &mut [u8; HEADER_MAX]) -> usize {
+        let len = match *self {
+            Self::V2 { tunnel_id, session_id } => {
+                v2::Header::emit(out, tunnel_id, session_id, ns.map(low16))
+            }
+            Self::V3 { carrier, session_id, cookie, sublayer, .. } => {
+                v3::emit(out, carrier, session_id, &cookie, sublayer.then_some(ns))
+            }
+        };
+        len.unwrap_or(0)
+    }
+
+    fn is_ppp(&self) -> bool {
+        matches!(self, Self::V2 { .. } | Self::V3 { ppp: true, .. })
     }
 }
 
@@ -89,7 +98,7 @@ impl<D> Session<D> {
         Some(first)
     }
 
-    fn template(&self) -> Template {
+    pub(crate) fn template(&self) -> Template {
         let config = &self.config;
         if self.is_v2 {
             let (tunnel_id, session_id) = (low16(self.peer_tunnel_id), low16(config.peer_session_id));

@@ -8,6 +8,7 @@
 //! | [`FERROWIRE_CMD_DEBUG_PPPOL2TP`] | dump | | the same: `/proc/net/pppol2tp` |
 //! | [`FERROWIRE_CMD_JOIN`], [`FERROWIRE_CMD_LEAVE`] | do | GROUP | |
 //! | [`FERROWIRE_CMD_ACT`] | do | PORT, PRIVILEGED, OPTIONS | |
+//! | [`FERROWIRE_CMD_PATH_SET`], [`FERROWIRE_CMD_PATHS`] | do; dump | see [`path`] | |
 //! | calls on sockets | do | see [`socket`] | |
 //!
 //! All but the calls on sockets ask for `CAP_NET_ADMIN`, as the l2tp family does. The group [`DEATHS_GROUP`] hears of tunnels and sessions
@@ -17,6 +18,7 @@
 //!
 //! Attributes are checked strictly: unknown ones and wrong lengths are `EINVAL`.
 
+pub mod path;
 pub mod socket;
 
 use super::ctrl::Operation;
@@ -24,6 +26,10 @@ use super::{GENL_CMD_CAP_DO, GENL_CMD_CAP_DUMP, GENL_CMD_CAP_HASPOL, GENL_UNS_AD
 use crate::nl::{Attributes, Header, Message, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, Policy, Rule};
 use alloc::string::String;
 use alloc::vec::Vec;
+use path::{
+    FERROWIRE_ATTR_PATH, FERROWIRE_ATTR_REASON, FERROWIRE_ATTR_SESSION_ID, FERROWIRE_ATTR_TUNNEL_ID,
+    FERROWIRE_CMD_PATH_SET, FERROWIRE_CMD_PATHS,
+};
 use socket::{
     ADDRESS_MAX, FERROWIRE_ATTR_ADDRESS, FERROWIRE_ATTR_BYTES, FERROWIRE_ATTR_DOMAIN, FERROWIRE_ATTR_LEVEL,
     FERROWIRE_ATTR_OPTION, FERROWIRE_ATTR_SOCKET, FERROWIRE_CMD_PPP_OPEN, FERROWIRE_CMD_PPP_STATS,
@@ -68,7 +74,7 @@ pub const FERROWIRE_ATTR_PRIVILEGED: u16 = 6;
 /// Attribute: u32, bits: [`ACT_EXT_ACK`], [`ACT_CAP_ACK`].
 pub const FERROWIRE_ATTR_OPTIONS: u16 = 7;
 /// The highest attribute type.
-pub const FERROWIRE_ATTR_MAX: u16 = FERROWIRE_ATTR_BYTES;
+pub const FERROWIRE_ATTR_MAX: u16 = FERROWIRE_ATTR_REASON;
 
 /// Bit of [`FERROWIRE_ATTR_OPTIONS`]: the program's socket has `NETLINK_EXT_ACK`.
 pub const ACT_EXT_ACK: u32 = 1;
@@ -83,7 +89,7 @@ const DOES: u32 = GENL_CMD_CAP_DO | GENL_CMD_CAP_HASPOL | GENL_UNS_ADMIN_PERM;
 const ANYBODY_DOES: u32 = GENL_CMD_CAP_DO | GENL_CMD_CAP_HASPOL;
 
 /// The family's commands as the controller lists them.
-pub const OPERATIONS: [Operation; 17] = [
+pub const OPERATIONS: [Operation; 19] = [
     Operation { cmd: FERROWIRE_CMD_STATS, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_DEBUG_TUNNELS, flags: DUMPS },
     Operation { cmd: FERROWIRE_CMD_DEBUG_PPPOL2TP, flags: DUMPS },
@@ -101,6 +107,8 @@ pub const OPERATIONS: [Operation; 17] = [
     Operation { cmd: FERROWIRE_CMD_PPP_OPEN, flags: DOES },
     Operation { cmd: FERROWIRE_CMD_SOCKET_IOCTL, flags: ANYBODY_DOES },
     Operation { cmd: FERROWIRE_CMD_PPP_STATS, flags: ANYBODY_DOES },
+    Operation { cmd: FERROWIRE_CMD_PATH_SET, flags: DOES },
+    Operation { cmd: FERROWIRE_CMD_PATHS, flags: DUMPS },
 ];
 
 /// What requests may carry: the other attributes are of answers.
@@ -116,6 +124,9 @@ pub const POLICY: Policy<{ FERROWIRE_ATTR_MAX as usize + 1 }> = Policy::new(&[
     (FERROWIRE_ATTR_LEVEL, Rule::U32),
     (FERROWIRE_ATTR_OPTION, Rule::U32),
     (FERROWIRE_ATTR_BYTES, Rule::Binary(MESSAGE_MAX)),
+    (FERROWIRE_ATTR_TUNNEL_ID, Rule::U32),
+    (FERROWIRE_ATTR_SESSION_ID, Rule::U32),
+    (FERROWIRE_ATTR_PATH, Rule::U8),
 ]);
 
 /// A request of the family.
@@ -127,6 +138,8 @@ pub enum Request {
     DebugTunnels,
     /// [`FERROWIRE_CMD_DEBUG_PPPOL2TP`].
     DebugPppol2tp,
+    /// [`FERROWIRE_CMD_PATHS`].
+    Paths,
     /// [`FERROWIRE_CMD_JOIN`] a group, by its id.
     Join(u32),
     /// [`FERROWIRE_CMD_LEAVE`] a group, by its id.
@@ -155,6 +168,7 @@ impl Request {
             Self::Stats => (FERROWIRE_CMD_STATS, NLM_F_DUMP),
             Self::DebugTunnels => (FERROWIRE_CMD_DEBUG_TUNNELS, NLM_F_DUMP),
             Self::DebugPppol2tp => (FERROWIRE_CMD_DEBUG_PPPOL2TP, NLM_F_DUMP),
+            Self::Paths => (FERROWIRE_CMD_PATHS, NLM_F_DUMP),
             Self::Join(_) => (FERROWIRE_CMD_JOIN, NLM_F_ACK),
             Self::Leave(_) => (FERROWIRE_CMD_LEAVE, NLM_F_ACK),
             Self::Act(_) => (FERROWIRE_CMD_ACT, 0),
@@ -169,7 +183,7 @@ impl Request {
                 message.u8(FERROWIRE_ATTR_PRIVILEGED, privileged.into());
                 message.u32(FERROWIRE_ATTR_OPTIONS, options);
             }
-            Self::Stats | Self::DebugTunnels | Self::DebugPppol2tp => {}
+            Self::Stats | Self::DebugTunnels | Self::DebugPppol2tp | Self::Paths => {}
         }
         message.finish();
         out

@@ -71,10 +71,11 @@ impl<S: Clone, D: Clone> Engine<S, D> {
             return;
         };
         tunnel.config.peer_tunnel_id = peer_tunnel_id;
-        for session in tunnel.sessions.values() {
-            if let Some(session) = self.sessions.get_mut(session.0) {
+        for key in tunnel.sessions.values() {
+            if let Some(session) = self.sessions.get_mut(key.0) {
                 session.peer_tunnel_id = peer_tunnel_id;
             }
+            self.changed.insert(*key);
         }
     }
 
@@ -88,6 +89,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
 
     /// Removes a tunnel that no command has named, if it is still there: its socket was closed.
     pub fn remove_tunnel<H: Host<Socket = S, Device = D>>(&mut self, host: &mut H, key: TunnelKey) {
+        self.settle_tunnel(host, key);
         let Some(tunnel) = self.tunnels.get(key.0) else { return };
         let (config, stats, endpoints) =
             (tunnel.config.clone(), tunnel.stats, host.endpoints(&tunnel.socket));
@@ -147,6 +149,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         let (tunnel, session_id) = (session.tunnel, session.config.session_id);
         let ifname = session.ifname.clone();
         let key = SessionKey(self.sessions.insert(session));
+        self.note_change(key);
         self.ids.insert(id, key);
         if let Some(ifname) = ifname {
             self.ids.insert_name(ifname, key);
@@ -182,6 +185,9 @@ impl<S: Clone, D: Clone> Engine<S, D> {
         host: &mut H,
         key: SessionKey,
     ) -> Option<Session<D>> {
+        let carried = host.stop_carrying(key);
+        self.count_carried(key, &carried);
+        self.changed.remove(&key);
         let mut session = self.sessions.remove(key.0)?;
         tracepoint!(delete_session(&session));
         self.ids.remove(session_id(&session));
@@ -220,6 +226,7 @@ impl<S: Clone, D: Clone> Engine<S, D> {
     ) -> Result<SessionKey, Error> {
         let key = self.find_session(selector)?;
         self.sessions.get_mut(key.0).ok_or(Error::NoSession)?.change(change);
+        self.note_change(key);
         Ok(key)
     }
 }

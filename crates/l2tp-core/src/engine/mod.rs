@@ -40,6 +40,8 @@ pub struct Engine<S, D> {
     pub(crate) counters: Counters,
     pub(crate) limits: Limits,
     deaths: Deaths<D>,
+    /// Sessions that were made or changed since [`Engine::take_changed`].
+    pub(crate) changed: BTreeSet<SessionKey>,
 }
 
 /// What the namespace counted beside its tunnels and sessions.
@@ -91,6 +93,7 @@ impl<S, D> Engine<S, D> {
             counters: Counters::default(),
             limits,
             deaths: Deaths::default(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -112,6 +115,23 @@ impl<S, D> Engine<S, D> {
     pub fn waiting_total(&self) -> (usize, usize) {
         let packets = self.timers.iter().map(|(_, key)| self.waiting(*key)).sum();
         (packets, self.held_bytes)
+    }
+
+    /// Notes that what [`Engine::carriage`] says of a session may be another thing now.
+    pub(crate) fn note_change(&mut self, key: SessionKey) {
+        self.changed.insert(key);
+    }
+
+    /// The sessions that were made or changed since this was last asked, by commands or by their peers.
+    #[must_use]
+    pub fn take_changed(&mut self) -> BTreeSet<SessionKey> {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// Whether [`Self::take_changed`] has something to tell.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
     }
 
     /// Takes back the memory of a delivered [`crate::Frame::Held`].
@@ -169,14 +189,19 @@ impl<S, D> Engine<S, D> {
     /// The tunnel with the next higher id, to go through all in ascending order.
     #[must_use]
     pub fn next_tunnel(&self, after: Option<u32>) -> Option<&Tunnel<S>> {
+        self.tunnel(self.next_tunnel_key(after)?)
+    }
+
+    /// The key of [`Self::next_tunnel`].
+    #[must_use]
+    pub fn next_tunnel_key(&self, after: Option<u32>) -> Option<TunnelKey> {
         let start = after.map_or(Some(0), |id| id.checked_add(1))?;
-        let (_, key) = self.tunnel_ids.range(start..).next()?;
-        self.tunnel(*key)
+        self.tunnel_ids.range(start..).next().map(|(_, key)| *key)
     }
 
     /// The session behind (tunnel id, session id) in the order of dumps: tunnels ascending, then sessions ascending.
     #[must_use]
-    pub fn next_session(&self, after: Option<(u32, u32)>) -> Option<&Session<D>> {
+    pub fn next_session(&self, after: Option<(u32, u32)>) -> Option<(SessionKey, &Session<D>)> {
         let first = after.map_or(0, |(tunnel_id, _)| tunnel_id);
         self.tunnel_ids.range(first..).find_map(|(tunnel_id, key)| {
             let after = after.filter(|after| after.0 == *tunnel_id).map(|after| after.1);
@@ -187,9 +212,13 @@ impl<S, D> Engine<S, D> {
     /// The session of `tunnel` with the next higher id, to go through all in ascending order. Session 0 of an L2TPv2
     /// tunnel stands for its management socket and is left out.
     #[must_use]
-    pub fn next_session_of(&self, tunnel: &Tunnel<S>, after: Option<u32>) -> Option<&Session<D>> {
+    pub fn next_session_of(
+        &self,
+        tunnel: &Tunnel<S>,
+        after: Option<u32>,
+    ) -> Option<(SessionKey, &Session<D>)> {
         let start = after.map_or(Some(u32::from(tunnel.is_v2())), |id| id.checked_add(1))?;
         let (_, key) = tunnel.sessions.range(start..).next()?;
-        self.session(*key)
+        Some((*key, self.session(*key)?))
     }
 }

@@ -19,9 +19,13 @@ impl<S: Clone, D> Engine<S, D> {
         out: &mut impl Deliver<D>,
     ) -> Verdict {
         let Some(session) = self.sessions.get_mut(key.0) else { return Verdict::Up };
+        let sent_numbers = session.config.send_seq;
         if let Err(reason) = session.check(arrival) {
             session.count_refusal(reason);
             return self.dropped(reason);
+        }
+        if session.config.send_seq != sent_numbers {
+            self.changed.insert(key);
         }
         if session.is_ready(arrival) {
             let payload = arrival.payload..arrival.packet.len();

@@ -3,6 +3,7 @@
 //! A dump remembers the last object that it told, so objects may come and go meanwhile; it shows what is there as it passes.
 
 use super::ctrl::{Family, family_messages, policy_messages};
+use super::ferrowire::report_path;
 use super::session::describe_session;
 use super::tunnel::describe_tunnel;
 use super::{ReplySink, Server};
@@ -13,6 +14,7 @@ use alloc::vec::Vec;
 use l2tp_abi::Errno;
 use l2tp_abi::genl::GENL_HDRLEN;
 use l2tp_abi::genl::ctrl::CTRL_CMD_GETFAMILY;
+use l2tp_abi::genl::ferrowire::path::FERROWIRE_CMD_PATHS;
 use l2tp_abi::genl::ferrowire::{
     self, FERROWIRE_CMD_DEBUG_PPPOL2TP, FERROWIRE_CMD_DEBUG_TUNNELS, FERROWIRE_CMD_STATS,
 };
@@ -37,6 +39,8 @@ enum Rest {
     Tunnels(Option<u32>),
     /// The sessions behind this one.
     Sessions(Option<(u32, u32)>),
+    /// The paths of the sessions behind this one.
+    Paths(Option<(u32, u32)>),
     /// The rest of a debug text.
     Text(Text),
     /// These messages: the controller's answers and the counters of a moment, which are few.
@@ -65,6 +69,7 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
             (Family::Ferrowire, cmd) => {
                 ferrowire::POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Strict, ext)?;
                 match cmd {
+                    FERROWIRE_CMD_PATHS => Rest::Paths(None),
                     FERROWIRE_CMD_STATS => Rest::Messages(self.counter_messages(header)),
                     FERROWIRE_CMD_DEBUG_TUNNELS => Rest::Text(Text::new(View::Tunnels)),
                     _ => Rest::Text(Text::new(View::Pppol2tp)),
@@ -96,8 +101,8 @@ impl Rest {
     /// A page takes at least one object.
     fn emit_next<H: Host>(
         &mut self,
-        engine: &Engine<H::Socket, H::Device>,
-        host: &H,
+        engine: &mut Engine<H::Socket, H::Device>,
+        host: &mut H,
         header: Header,
         page: &mut Vec<u8>,
         limit: usize,
@@ -110,7 +115,9 @@ impl Rest {
         };
         match self {
             Self::Tunnels(after) => {
-                let Some(tunnel) = engine.next_tunnel(*after) else { return false };
+                let Some(key) = engine.next_tunnel_key(*after) else { return false };
+                engine.settle_tunnel(host, key);
+                let Some(tunnel) = engine.tunnel(key) else { return false };
                 describe_tunnel(&tunnel.config, &tunnel.stats, &host.endpoints(&tunnel.socket)).emit(
                     page,
                     header,
@@ -122,12 +129,23 @@ impl Rest {
                 *after = Some(tunnel.id());
             }
             Self::Sessions(after) => {
-                let Some(session) = engine.next_session(*after) else { return false };
+                let Some((key, _)) = engine.next_session(*after) else { return false };
+                engine.settle(host, key);
+                let Some(session) = engine.session(key) else { return false };
                 describe_session(session).emit(page, header, L2TP_CMD_SESSION_GET);
                 if !fits(page) {
                     return false;
                 }
                 *after = Some((session.tunnel_id, session.config.session_id));
+            }
+            Self::Paths(after) => {
+                let Some((key, _)) = engine.next_session(*after) else { return false };
+                let Some(report) = report_path(engine, host, key) else { return false };
+                report.emit(page, header);
+                if !fits(page) {
+                    return false;
+                }
+                *after = Some((report.tunnel_id, report.session_id));
             }
             Self::Text(text) => {
                 let (mut next, mut part) = (*text, String::new());

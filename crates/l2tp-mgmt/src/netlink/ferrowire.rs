@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use l2tp_abi::Errno;
 use l2tp_abi::genl::GENL_HDRLEN;
+use l2tp_abi::genl::ferrowire::path::{FERROWIRE_CMD_PATH_SET, PathReport, PathRequest};
 use l2tp_abi::genl::ferrowire::socket::{FERROWIRE_CMD_SOCKET_OPEN, SocketAnswer, SocketRequest};
 use l2tp_abi::genl::ferrowire::{
     ACT_CAP_ACK, ACT_EXT_ACK, FERROWIRE_ATTR_GROUP, FERROWIRE_ATTR_OPTIONS, FERROWIRE_ATTR_PORT,
@@ -14,7 +15,7 @@ use l2tp_abi::genl::ferrowire::{
 use l2tp_abi::nl::{
     AckOptions, ExtAck, Header, Message, NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP, Strictness,
 };
-use l2tp_core::{DropReason, Host};
+use l2tp_core::{DropReason, Engine, Error, Host, SessionKey, SessionSelector};
 
 impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
     /// Joins or leaves a group, as the options of a netlink socket do, acts as another program's socket, or calls a socket of
@@ -26,6 +27,9 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         ext: &mut ExtAck,
     ) -> Result<(), Errno> {
         let attributes = POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Strict, ext)?;
+        if cmd == FERROWIRE_CMD_PATH_SET {
+            return self.set_path(PathRequest::parse(&attributes)?);
+        }
         if cmd >= FERROWIRE_CMD_SOCKET_OPEN {
             return self.call_socket(cmd, &message.header, &SocketRequest::parse(cmd, &attributes)?);
         }
@@ -56,6 +60,13 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         Ok(())
     }
 
+    fn set_path(&mut self, request: PathRequest) -> Result<(), Errno> {
+        let key = request.session.map(|(tunnel_id, session_id)| {
+            self.engine.find_session(SessionSelector::Ids { tunnel_id, session_id }).map_err(Error::errno)
+        });
+        self.host.set_path(key.transpose()?, request.path)
+    }
+
     /// A message for every counter of the namespace: what there is, what went well, why packets were dropped, what was
     /// lost at the edges.
     pub(super) fn counter_messages(&self, header: Header) -> VecDeque<Vec<u8>> {
@@ -83,4 +94,22 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         tell("held_longest_us", u64::try_from(longest).unwrap_or(u64::MAX));
         messages
     }
+}
+
+/// What carries a session.
+pub(super) fn report_path<H: Host>(
+    engine: &Engine<H::Socket, H::Device>,
+    host: &H,
+    key: SessionKey,
+) -> Option<PathReport> {
+    let session = engine.session(key)?;
+    let placement = host.placement(key);
+    Some(PathReport {
+        tunnel_id: session.tunnel_id,
+        session_id: session.config.session_id,
+        name: session.ifname.clone(),
+        wanted: placement.wanted,
+        carried_by: placement.carried_by,
+        reason: placement.reason,
+    })
 }

@@ -69,7 +69,8 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         Ok(())
     }
 
-    pub(super) fn session_message(&self, key: SessionKey) -> Result<SessionMessage, Errno> {
+    pub(super) fn session_message(&mut self, key: SessionKey) -> Result<SessionMessage, Errno> {
+        self.engine.settle(self.host, key);
         self.engine.session(key).map(describe_session).ok_or(Errno::ENODEV)
     }
 }

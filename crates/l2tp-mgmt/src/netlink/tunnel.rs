@@ -58,7 +58,8 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         Ok(())
     }
 
-    pub(super) fn tunnel_message(&self, key: TunnelKey) -> Result<TunnelMessage, Errno> {
+    pub(super) fn tunnel_message(&mut self, key: TunnelKey) -> Result<TunnelMessage, Errno> {
+        self.engine.settle_tunnel(self.host, key);
         let tunnel = self.engine.tunnel(key).ok_or(Errno::ENODEV)?;
         Ok(describe_tunnel(&tunnel.config, &tunnel.stats, &self.host.endpoints(&tunnel.socket)))
     }

@@ -14,10 +14,9 @@ mod tracepoint;
 use core::fmt::{self, Display, Write};
 
 use l2tp_core::host::PppHolder;
-use l2tp_core::session::Session;
 use l2tp_core::stats::Stats;
 use l2tp_core::tunnel::Tunnel;
-use l2tp_core::{Engine, Host, SessionConfig, SessionSelector};
+use l2tp_core::{Engine, Host, SessionConfig, SessionKey, TunnelKey};
 
 pub use tracepoint::tracepoint;
 
@@ -66,18 +65,14 @@ impl Text {
     /// Those of `out`.
     pub fn write_next<H: Host>(
         &mut self,
-        engine: &Engine<H::Socket, H::Device>,
-        host: &H,
+        engine: &mut Engine<H::Socket, H::Device>,
+        host: &mut H,
         out: &mut impl Write,
     ) -> Result<bool, fmt::Error> {
         if let Next::Session(tunnel_id, after) = self.next {
-            let tunnel = engine.find_tunnel(tunnel_id).ok().and_then(|key| engine.tunnel(key));
-            let found = tunnel.and_then(|tunnel| Some((tunnel, engine.next_session_of(tunnel, after)?)));
-            if let Some((tunnel, session)) = found {
-                self.next = Next::Session(tunnel_id, Some(session.config.session_id));
-                let ids = SessionSelector::Ids { tunnel_id, session_id: session.config.session_id };
-                let holder = engine.find_session(ids).ok().and_then(|key| host.ppp_holder(key));
-                return self.write_session(host, tunnel, (session, holder), out).map(|()| true);
+            if let Some(key) = session_behind(engine, tunnel_id, after) {
+                engine.settle(host, key);
+                return self.write_session(engine, host, key, out).map(|()| true);
             }
             self.next = Next::Tunnel(Some(tunnel_id));
         }
@@ -85,7 +80,9 @@ impl Text {
             self.next = Next::Tunnel(None);
             return out.write_str(self.header()).map(|()| true);
         };
-        let Some(tunnel) = self.next_tunnel(engine, after) else { return Ok(false) };
+        let Some(key) = self.next_tunnel(engine, after) else { return Ok(false) };
+        engine.settle_tunnel(host, key);
+        let Some(tunnel) = engine.tunnel(key) else { return Ok(false) };
         self.next = Next::Session(tunnel.id(), None);
         self.write_tunnel(engine, host, tunnel, out).map(|()| true)
     }
@@ -97,15 +94,12 @@ impl Text {
         }
     }
 
-    fn next_tunnel<'e, S, D>(
-        &self,
-        engine: &'e Engine<S, D>,
-        mut after: Option<u32>,
-    ) -> Option<&'e Tunnel<S>> {
+    fn next_tunnel<S, D>(&self, engine: &Engine<S, D>, mut after: Option<u32>) -> Option<TunnelKey> {
         loop {
-            let tunnel = engine.next_tunnel(after)?;
+            let key = engine.next_tunnel_key(after)?;
+            let tunnel = engine.tunnel(key)?;
             if self.view == View::Tunnels || tunnel.is_v2() {
-                return Some(tunnel);
+                return Some(key);
             }
             after = Some(tunnel.id());
         }
@@ -124,13 +118,18 @@ impl Text {
         }
     }
 
+    /// Writes a session and steps behind it.
     fn write_session<H: Host>(
-        &self,
+        &mut self,
+        engine: &Engine<H::Socket, H::Device>,
         host: &H,
-        tunnel: &Tunnel<H::Socket>,
-        (session, holder): (&Session<H::Device>, Option<PppHolder>),
+        key: SessionKey,
         out: &mut impl Write,
     ) -> fmt::Result {
+        let Some(session) = engine.session(key) else { return Ok(()) };
+        let Some(tunnel) = engine.tunnel(session.tunnel) else { return Ok(()) };
+        self.next = Next::Session(session.tunnel_id, Some(session.config.session_id));
+        let holder = host.ppp_holder(key);
         match self.view {
             View::Tunnels => debugfs::write_session(session, holder.as_ref(), out),
             View::Pppol2tp => {
@@ -139,6 +138,12 @@ impl Text {
             }
         }
     }
+}
+
+/// The session of a tunnel behind an id.
+fn session_behind<S, D>(engine: &Engine<S, D>, tunnel_id: u32, after: Option<u32>) -> Option<SessionKey> {
+    let tunnel = engine.tunnel(engine.find_tunnel(tunnel_id).ok()?)?;
+    engine.next_session_of(tunnel, after).map(|(key, _)| key)
 }
 
 /// References to a tunnel: its own, the reader's, one of each session.

@@ -56,9 +56,9 @@ impl End {
         };
     }
 
-    pub(crate) fn text(&self, view: View) -> String {
+    pub(crate) fn text(&mut self, view: View) -> String {
         let (mut text, mut out) = (Text::new(view), String::new());
-        while text.write_next(&self.engine, &self.host, &mut out).unwrap() {}
+        while text.write_next(&mut self.engine, &mut self.host, &mut out).unwrap() {}
         out
     }
 }

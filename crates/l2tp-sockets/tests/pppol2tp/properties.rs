@@ -96,7 +96,7 @@ impl Run {
     fn check(&mut self) {
         let mut holders = Vec::new();
         let mut at = None;
-        while let Some(session) = self.lab.engine.next_session(at) {
+        while let Some((_, session)) = self.lab.engine.next_session(at) {
             at = Some((session.tunnel_id, session.config.session_id));
             let key = self.lab.find(at.unwrap().0, at.unwrap().1).unwrap();
             if let Some((holder, _)) = self.lab.sockets.holder(key) {
