@@ -1,12 +1,47 @@
 //! Why the fast path is not there, and why it does not carry a session.
 
+use std::error::Error;
 use std::io;
+
+use aya::EbpfError;
 
 /// Why the fast path is not there. The text says what is missing and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("no BPF fast path: {reason}")]
 pub struct Unavailable {
     reason: String,
+}
+
+impl From<EbpfError> for Unavailable {
+    fn from(error: EbpfError) -> Self {
+        let reason = match errno(&error) {
+            Some(libc::EPERM | libc::EACCES) => {
+                "the kernel does not let this process load programs: it needs CAP_BPF and CAP_NET_ADMIN (run as root, in a container with \
+                 --cap-add BPF --cap-add NET_ADMIN), and no lockdown or security module that forbids it"
+                    .to_owned()
+            }
+            Some(libc::ENOSYS) => "this kernel is built without BPF (CONFIG_BPF_SYSCALL)".to_owned(),
+            Some(libc::ENOMEM) => "the kernel has no memory for its maps, or RLIMIT_MEMLOCK is too low (ulimit -l unlimited)".to_owned(),
+            Some(number) => {
+                let error = io::Error::from_raw_os_error(number);
+                format!("this kernel does not take the programs ({error}): it needs Linux 6.1 or later with CONFIG_NET_CLS_BPF")
+            }
+            None => error.to_string(),
+        };
+        Self { reason }
+    }
+}
+
+/// The kernel's error at the root of one of aya's.
+fn errno(error: &EbpfError) -> Option<i32> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.raw_os_error();
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// Why the fast path does not carry a session. The text is for the user.
