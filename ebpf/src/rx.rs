@@ -1,0 +1,258 @@
+//! Packets that arrive.
+
+use aya_ebpf::bindings::{
+    BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_FIXED_GSO, TC_ACT_SHOT,
+};
+
+use crate::layout::{self, ARRIVE, CpuCounters, ETHERNET_LEN, PATTERN_LEN, PPP, RxKey, RxSession, UDP};
+use crate::skb::{self, Skb};
+use crate::tcp::segments;
+use crate::{COUNTERS, RX};
+
+const PROTOCOL_UDP: u8 = 17;
+const PROTOCOL_L2TP: u8 = 115;
+/// How much of a packet is looked at: up to the Ethernet header behind the longest headers.
+const LOOKED_AT: u32 = 14 + 40 + 8 + PATTERN_LEN as u32 + 14;
+/// PPP's address and control fields, network order.
+const ADDRESS_CONTROL: u16 = 0xff03_u16.to_be();
+/// PPP's protocol fields, network order.
+const PPP_IPV4: u16 = 0x0021_u16.to_be();
+const PPP_IPV6: u16 = 0x0057_u16.to_be();
+
+/// The headers up to the message.
+struct Outer {
+    /// [`layout::IPV6`] and [`layout::UDP`].
+    flags: u32,
+    /// The peer's address and ours; of IPv4 the first word only.
+    addresses: [u64; 4],
+    /// The peer's port and ours; 0 for IP.
+    ports: [u16; 2],
+    /// Where the message starts.
+    message_at: u32,
+    /// Where its pattern starts: see [`PATTERN_LEN`].
+    pattern_at: u32,
+}
+
+/// The frame in a message.
+struct Frame {
+    /// The protocol in it, network order.
+    protocol: u32,
+    /// How much goes from behind the outer Ethernet header.
+    cut: u32,
+    /// The packets that the message is.
+    packets: u32,
+    /// Bytes of them from the L2TP header on.
+    bytes: u32,
+}
+
+#[inline(always)]
+pub fn carry(skb: Skb) -> Option<i32> {
+    // What is for another host, or for a VLAN of this device, is not for us.
+    if skb.pkt_type() != 0 || skb.tag().is_some() {
+        return None;
+    }
+    skb.pull(LOOKED_AT);
+    let protocol: u16 = skb.read(12)?;
+    if u32::from(protocol) != skb.protocol() {
+        // A device without Ethernet headers.
+        return None;
+    }
+    let outer = match u32::from(protocol) {
+        skb::IPV4 => Outer::read_ipv4(skb)?,
+        skb::IPV6 => Outer::read_ipv6(skb)?,
+        _ => return None,
+    };
+    let message: [u8; PATTERN_LEN] = skb.read(outer.pattern_at)?;
+    // SAFETY: an element is replaced, never changed.
+    let session = unsafe { RX.get(&outer.key(&message)?) }?;
+    if !outer.is_of(session) || !matches(&message, session) {
+        return None;
+    }
+    // The mask tells the verifier what the loader has made sure of.
+    let frame_at = outer.pattern_at + (session.frame_at & 31);
+    if session.flags & PPP == 0 {
+        deliver_ethernet(skb, session, &outer, frame_at)
+    } else {
+        deliver_ppp(skb, session, &outer, frame_at)
+    }
+}
+
+impl Outer {
+    #[inline(always)]
+    fn read_ipv4(skb: Skb) -> Option<Self> {
+        let ip: [u32; 5] = skb.read(ETHERNET_LEN)?;
+        let [version, _, total_len @ ..] = ip[0].to_ne_bytes();
+        let [_, _, fragment @ ..] = ip[1].to_ne_bytes();
+        let protocol = ip[2].to_ne_bytes()[1];
+        let is_plain = version == 0x45 && (fragment[0] & 0x3f) | fragment[1] == 0;
+        if !is_plain || u32::from(u16::from_be_bytes(total_len)) + ETHERNET_LEN != skb.len() {
+            return None;
+        }
+        let addresses = u64::from_ne_bytes(concat(ip[3], ip[4]));
+        let outer = Self::read_carrier(skb, 0, protocol, 14 + 20, [addresses, 0, 0, 0])?;
+        (checksum(ip) == 0xffff).then_some(outer)
+    }
+
+    #[inline(always)]
+    fn read_ipv6(skb: Skb) -> Option<Self> {
+        let start: [u8; 8] = skb.read(ETHERNET_LEN)?;
+        let addresses: [u64; 4] = skb.read(ETHERNET_LEN + 8)?;
+        let payload_len = u32::from(u16::from_be_bytes([start[4], start[5]]));
+        if start[0] >> 4 != 6 || payload_len + ETHERNET_LEN + 40 != skb.len() {
+            return None;
+        }
+        Self::read_carrier(skb, layout::IPV6, start[6], 14 + 40, addresses)
+    }
+
+    /// What is between the IP header, whose end is `at`, and the message.
+    #[inline(always)]
+    fn read_carrier(skb: Skb, family: u32, protocol: u8, at: u32, addresses: [u64; 4]) -> Option<Self> {
+        if protocol == PROTOCOL_L2TP {
+            return Some(Self { flags: family, addresses, ports: [0; 2], message_at: at, pattern_at: at - 4 });
+        }
+        if protocol != PROTOCOL_UDP {
+            return None;
+        }
+        let [from, to, len, checksum]: [u16; 4] = skb.read(at)?;
+        // Nobody would verify a checksum; and a train of datagrams, which passes a veth as one packet, always has one.
+        if checksum != 0 || u32::from(u16::from_be(len)) + at != skb.len() {
+            return None;
+        }
+        Some(Self { flags: family | UDP, addresses, ports: [from, to], message_at: at + 8, pattern_at: at + 8 })
+    }
+
+    /// By what the message finds its session; `None` for one that is no data message.
+    #[inline(always)]
+    fn key(&self, message: &[u8; PATTERN_LEN]) -> Option<RxKey> {
+        let [flags, version, a, b, c, d, e, f, ..] = *message;
+        let flags_of_key = self.flags as u8;
+        if self.flags & UDP == 0 || version & 15 == 3 && flags & 0x80 == 0 {
+            let id = u32::from_ne_bytes([c, d, e, f]);
+            return Some(RxKey { id, port: self.ports[1], flags: flags_of_key, version: 3 });
+        }
+        if version & 15 == 2 && flags & 0x80 == 0 {
+            let id = u32::from_ne_bytes([a, b, c, d]);
+            return Some(RxKey { id, port: self.ports[1], flags: flags_of_key, version: 2 });
+        }
+        None
+    }
+
+    /// Whether the packet is between the ends of the session's tunnel.
+    #[inline(always)]
+    fn is_of(&self, session: &RxSession) -> bool {
+        self.ports == session.ports
+            && self.addresses[0] == session.addresses[0]
+            && (self.flags & layout::IPV6 == 0 || self.addresses[1..] == session.addresses[1..])
+    }
+}
+
+/// Whether a message is as its session wants it.
+#[inline(always)]
+fn matches(message: &[u8; PATTERN_LEN], session: &RxSession) -> bool {
+    let differs = |at: usize| {
+        let word = |bytes: &[u8; PATTERN_LEN]| {
+            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+        };
+        (word(message) ^ word(&session.pattern)) & word(&session.mask)
+    };
+    differs(0) | differs(4) | differs(8) | differs(12) | differs(16) == 0
+}
+
+#[inline(always)]
+fn deliver_ethernet(skb: Skb, session: &RxSession, outer: &Outer, frame_at: u32) -> Option<i32> {
+    let link: [u8; 14] = skb.read(frame_at)?;
+    let protocol = u32::from(u16::from_ne_bytes([link[12], link[13]]));
+    let frame = Frame::measure(skb, outer, protocol, frame_at + ETHERNET_LEN, frame_at)?;
+    let counters = COUNTERS.get_ptr_mut(&session.handle)?;
+    cut(skb, session, outer, &frame)?;
+    if skb.store(0, &link, ETHERNET_LEN).is_none() {
+        return Some(TC_ACT_SHOT);
+    }
+    // SAFETY: this CPU's, and no other program runs on it meanwhile.
+    count(unsafe { &mut *counters }, &frame);
+    Some(hand_over(session))
+}
+
+#[inline(always)]
+fn deliver_ppp(skb: Skb, session: &RxSession, outer: &Outer, frame_at: u32) -> Option<i32> {
+    let address_control: u16 = skb.read(frame_at)?;
+    let protocol_at = if address_control == ADDRESS_CONTROL { frame_at + 2 } else { frame_at };
+    let protocol: u16 = skb.read(protocol_at)?;
+    let protocol = match protocol {
+        PPP_IPV4 => skb::IPV4,
+        PPP_IPV6 => skb::IPV6,
+        _ => return None,
+    };
+    let packet_at = protocol_at + 2;
+    let frame = Frame::measure(skb, outer, protocol, packet_at, packet_at - ETHERNET_LEN)?;
+    let counters = COUNTERS.get_ptr_mut(&session.handle)?;
+    cut(skb, session, outer, &frame)?;
+    // SAFETY: this CPU's, and no other program runs on it meanwhile.
+    count(unsafe { &mut *counters }, &frame);
+    Some(hand_over(session))
+}
+
+impl Frame {
+    /// The frame of a message whose `protocol` starts at `at`; `None` for a super-frame that is not TCP.
+    #[inline(always)]
+    fn measure(skb: Skb, outer: &Outer, protocol: u32, at: u32, cut: u32) -> Option<Self> {
+        let bytes = skb.len() - outer.message_at;
+        let gso_size = skb.gso_size();
+        if gso_size == 0 {
+            return Some(Self { protocol, cut, packets: 1, bytes });
+        }
+        if outer.flags & UDP == 0 {
+            return None;
+        }
+        let segments = segments(skb, at, protocol, gso_size)?;
+        let headers = at - outer.message_at + segments.headers_len;
+        Some(Self { protocol, cut, packets: segments.count, bytes: bytes + (segments.count - 1) * headers })
+    }
+}
+
+/// Takes off all headers but the outer Ethernet header. `None`: the packet is as it was.
+#[inline(always)]
+fn cut(skb: Skb, session: &RxSession, outer: &Outer, frame: &Frame) -> Option<()> {
+    let fixed = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
+    let by = -(frame.cut as i32);
+    let decap = match (outer.flags & layout::IPV6 != 0, frame.protocol) {
+        (false, skb::IPV6) => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
+        (true, protocol) if protocol != skb::IPV6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
+        _ => 0,
+    };
+    if skb.adjust_room(by, fixed | u64::from(decap)) == 0 {
+        return Some(());
+    }
+    // Before Linux 6.3 there is no telling it what the packet is now. A device that receives an Ethernet frame finds out itself.
+    let finds_out = session.flags & PPP == 0 && (session.flags & ARRIVE != 0 || frame.packets == 1);
+    (decap != 0 && finds_out && skb.adjust_room(by, fixed) == 0).then_some(())
+}
+
+#[inline(always)]
+fn hand_over(session: &RxSession) -> i32 {
+    if session.flags & ARRIVE == 0 { skb::leave(session.ifindex) } else { skb::arrive(session.ifindex) }
+}
+
+#[inline(always)]
+fn count(counters: &mut CpuCounters, frame: &Frame) {
+    counters.rx_packets += u64::from(frame.packets);
+    counters.rx_bytes += u64::from(frame.bytes);
+}
+
+/// The ones' complement sum of an IPv4 header: 0xffff if it is right.
+#[inline(always)]
+fn checksum(header: [u32; 5]) -> u64 {
+    let sum: u64 = u64::from(header[0])
+        + u64::from(header[1])
+        + u64::from(header[2])
+        + u64::from(header[3])
+        + u64::from(header[4]);
+    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    (sum & 0xffff) + (sum >> 16)
+}
+
+#[inline(always)]
+fn concat(first: u32, second: u32) -> [u8; 8] {
+    let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    [a, b, c, d, e, f, g, h]
+}

@@ -1,0 +1,192 @@
+//! A packet in the kernel, and what the kernel's helpers do with it.
+
+use core::mem::size_of;
+
+use aya_ebpf::bindings::{__sk_buff, BPF_F_INGRESS, bpf_redir_neigh};
+use aya_ebpf::helpers::r#gen as helper;
+use aya_ebpf::programs::TcContext;
+
+use crate::layout::NextHop;
+
+/// `-EALREADY` of `bpf_skb_adjust_room`: the packet is marked as encapsulated.
+pub const EALREADY: i64 = -114;
+
+/// `ETH_P_IP`, `ETH_P_IPV6`, `ETH_P_8021Q`, `ETH_P_8021AD` as they stand in packets.
+pub const IPV4: u32 = 0x0800_u16.to_be() as u32;
+pub const IPV6: u32 = 0x86dd_u16.to_be() as u32;
+pub const VLAN: u32 = 0x8100_u16.to_be() as u32;
+pub const SERVICE_VLAN: u32 = 0x88a8_u16.to_be() as u32;
+
+/// The mode of `bpf_skb_adjust_room` that changes what is behind the Ethernet header.
+const ADJ_ROOM_MAC: u32 = 1;
+
+/// A VLAN tag that lies beside the packet, not in it.
+#[derive(Clone, Copy)]
+pub struct Tag {
+    /// `ETH_P_8021Q` or `ETH_P_8021AD`, network order.
+    pub protocol: u16,
+    pub tci: u16,
+}
+
+/// Whether a protocol, in network order, is IP.
+#[inline(always)]
+pub fn is_ip(protocol: u32) -> bool {
+    protocol == IPV4 || protocol == IPV6
+}
+
+/// A packet. Pointers into it hold until it is changed.
+#[derive(Clone, Copy)]
+pub struct Skb(*mut __sk_buff);
+
+/// A plain field of the context.
+macro_rules! field {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name(self) -> u32 {
+            // SAFETY: the context is valid for the whole run of a program.
+            unsafe { (*self.0).$name }
+        }
+    };
+}
+
+impl Skb {
+    #[inline(always)]
+    pub fn new(context: &TcContext) -> Self {
+        Self(context.skb.skb)
+    }
+
+    field!(
+        /// Its length, of a super-frame all of it; a tag beside it does not count.
+        len
+    );
+    field!(
+        /// Index of the device where the program is attached.
+        ifindex
+    );
+    field!(
+        /// The protocol behind the Ethernet header and a tag beside it, network order.
+        protocol
+    );
+    field!(
+        /// `PACKET_HOST` is 0: it is for this host.
+        pkt_type
+    );
+    field!(
+        /// Payload bytes of each segment of a super-frame; 0: it is none.
+        gso_size
+    );
+
+    /// The tag beside it.
+    #[inline(always)]
+    pub fn tag(self) -> Option<Tag> {
+        // SAFETY: as in `field`.
+        let skb = unsafe { &*self.0 };
+        (skb.vlan_present != 0).then(|| Tag { protocol: skb.vlan_proto as u16, tci: skb.vlan_tci as u16 })
+    }
+
+    /// Sets `skb->mark`, and `skb->priority` to that of a socket nobody has asked anything of.
+    #[inline(always)]
+    pub fn set_mark(self, mark: u32) {
+        // SAFETY: as in `field`; both may be written.
+        unsafe {
+            (*self.0).mark = mark;
+            (*self.0).priority = 0;
+        }
+    }
+
+    /// A value at `at`, if it lies in the head of the packet. `at` is at most some hundred.
+    #[inline(always)]
+    pub fn read<T: Copy>(self, at: u32) -> Option<T> {
+        // SAFETY: as in `field`.
+        let (start, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
+        let place = start + at as usize;
+        if place + size_of::<T>() > end {
+            return None;
+        }
+        // SAFETY: the verifier has seen the comparison.
+        Some(unsafe { (place as *const T).read_unaligned() })
+    }
+
+    /// Makes sure that the first `len` bytes are in the head, as far as there are so many.
+    #[inline(always)]
+    pub fn pull(self, len: u32) {
+        let len = len.min(self.len());
+        // SAFETY: as in `field`.
+        let (start, end) = unsafe { ((*self.0).data as usize, (*self.0).data_end as usize) };
+        if start + len as usize > end {
+            // SAFETY: a helper call.
+            unsafe { helper::bpf_skb_pull_data(self.0, len) };
+        }
+    }
+
+    /// A value at `at`, wherever it lies.
+    #[inline(always)]
+    pub fn load<T: Copy + Default>(self, at: u32) -> Option<T> {
+        let mut value = T::default();
+        // SAFETY: a helper call with a buffer of that length.
+        let error =
+            unsafe { helper::bpf_skb_load_bytes(self.0.cast(), at, (&raw mut value).cast(), size_of::<T>() as u32) };
+        (error == 0).then_some(value)
+    }
+
+    /// Writes the first `len` bytes of `bytes` at `at`; `len` is not 0.
+    #[inline(always)]
+    pub fn store<T>(self, at: u32, bytes: &T, len: u32) -> Option<()> {
+        // SAFETY: a helper call; the verifier makes sure of the length.
+        let error = unsafe { helper::bpf_skb_store_bytes(self.0, at, (&raw const *bytes).cast(), len, 0) };
+        (error == 0).then_some(())
+    }
+
+    /// `bpf_skb_adjust_room` behind the Ethernet header: 0, or an error that leaves the packet as it was.
+    #[inline(always)]
+    pub fn adjust_room(self, by: i32, flags: u64) -> i64 {
+        // SAFETY: a helper call.
+        unsafe { helper::bpf_skb_adjust_room(self.0, by, ADJ_ROOM_MAC, flags) }
+    }
+
+    /// `bpf_skb_change_head`: `len` bytes more in front, zeros.
+    #[inline(always)]
+    pub fn change_head(self, len: u32) -> Option<()> {
+        // SAFETY: a helper call.
+        let error = unsafe { helper::bpf_skb_change_head(self.0, len, 0) };
+        (error == 0).then_some(())
+    }
+
+    /// Forgets the tag beside the packet, which must not have another in it.
+    #[inline(always)]
+    pub fn forget_tag(self) -> Option<()> {
+        // SAFETY: a helper call.
+        let error = unsafe { helper::bpf_skb_vlan_pop(self.0) };
+        (error == 0).then_some(())
+    }
+
+    /// Calls the packet one for whoever gets it.
+    #[inline(always)]
+    pub fn set_for_host(self) {
+        // SAFETY: a helper call.
+        unsafe { helper::bpf_skb_change_type(self.0, 0) };
+    }
+}
+
+/// The packet is to arrive at this device. What the program has to return.
+#[inline(always)]
+pub fn arrive(ifindex: u32) -> i32 {
+    // SAFETY: a helper call.
+    unsafe { helper::bpf_redirect(ifindex, u64::from(BPF_F_INGRESS)) as i32 }
+}
+
+/// The packet is to leave by this device, as it is.
+#[inline(always)]
+pub fn leave(ifindex: u32) -> i32 {
+    // SAFETY: a helper call.
+    unsafe { helper::bpf_redirect(ifindex, 0) as i32 }
+}
+
+/// The packet is to leave by this device, with the Ethernet header that the next hop needs.
+#[inline(always)]
+pub fn leave_to(ifindex: u32, next_hop: &NextHop) -> i32 {
+    let params = (&raw const *next_hop).cast_mut().cast::<bpf_redir_neigh>();
+    // SAFETY: a helper call, which only reads `params`.
+    unsafe { helper::bpf_redirect_neigh(ifindex, params, size_of::<NextHop>() as i32, 0) as i32 }
+}

@@ -1,0 +1,236 @@
+//! Frames on their way out.
+
+use aya_ebpf::bindings::TC_ACT_SHOT;
+
+use crate::layout::{CpuCounters, ETHERNET_LEN, HEADERS_MAX, IPV6, LINK, PPP, TxSession, UDP};
+use crate::skb::{self, EALREADY, SERVICE_VLAN, Skb, Tag, VLAN};
+use crate::tcp::segments;
+use crate::{COUNTERS, TX};
+
+/// The `flags` of `bpf_skb_adjust_room` have the length of the inner Ethernet header from here on.
+const ENCAP_L2_SHIFT: u32 = 56;
+/// Bytes of a VLAN tag.
+const TAG_LEN: u32 = 4;
+/// The largest IP packet.
+const IP_MAX: u32 = 65_535;
+/// PPP's protocol field of an IPv6 packet; it is that of an IPv4 packet in [`TxSession::headers`].
+const PPP_IPV6: u16 = 0x0057;
+/// `PACKET_OTHERHOST`: a frame for another host that a bridge or the hidden end of a veth has seen.
+const OTHERHOST: u32 = 3;
+
+/// A frame, as far as it matters here.
+struct Frame {
+    /// Its Ethernet header; none on a device without link layer.
+    link: Option<Link>,
+    /// What is in it, network order.
+    protocol: u32,
+    /// How many packets it becomes.
+    packets: u32,
+    /// Bytes of the frames in them, together.
+    bytes: u32,
+    /// Bytes of the longest of these.
+    longest: u32,
+}
+
+/// An Ethernet header, with the tag that lies beside it.
+struct Link {
+    addresses: [u8; 12],
+    tag: Option<Tag>,
+    protocol: u16,
+}
+
+/// Who fills in the outer Ethernet header.
+enum Way {
+    /// The kernel.
+    NextHop,
+    /// User space has.
+    Known,
+    /// There was no memory, and the frame is spoilt.
+    Nowhere,
+}
+
+#[inline(always)]
+pub fn carry(skb: Skb) -> Option<i32> {
+    // SAFETY: an element is replaced, never changed.
+    let session = unsafe { TX.get(&skb.ifindex()) }?;
+    let frame = Frame::look(skb, session)?;
+    let overhead = session.headers_len - ETHERNET_LEN;
+    if frame.longest + overhead > session.mtu || skb.len() + TAG_LEN + overhead > IP_MAX {
+        return None;
+    }
+    let counters = COUNTERS.get_ptr_mut(&session.handle)?;
+    let way = make_room(skb, session, &frame)?;
+    // From here on the frame is no longer what it was.
+    // SAFETY: this CPU's, and no other program runs on it meanwhile.
+    let counters = unsafe { &mut *counters };
+    let emitted = emit(skb, session, &frame, counters.next_id as u16);
+    match way {
+        Way::NextHop if emitted.is_some() => {
+            count(counters, session, &frame);
+            Some(skb::leave_to(session.ifindex, &session.next_hop))
+        }
+        Way::Known if emitted.is_some() => {
+            count(counters, session, &frame);
+            Some(skb::leave(session.ifindex))
+        }
+        _ => Some(TC_ACT_SHOT),
+    }
+}
+
+impl Frame {
+    /// What a frame is and becomes; `None` for what cannot be carried.
+    #[inline(always)]
+    fn look(skb: Skb, session: &TxSession) -> Option<Self> {
+        let protocol = skb.protocol();
+        let link = if session.flags & PPP == 0 { Some(Link::read(skb)?) } else { None };
+        if link.is_none() && !skb::is_ip(protocol) {
+            return None;
+        }
+        let tag_len = if link.as_ref().is_some_and(Link::is_tagged) { TAG_LEN } else { 0 };
+        let gso_size = skb.gso_size();
+        if gso_size == 0 {
+            let bytes = skb.len() + tag_len;
+            return Some(Self { link, protocol, packets: 1, bytes, longest: bytes });
+        }
+        if session.flags & UDP == 0 {
+            return None;
+        }
+        let ip = if link.is_some() { ETHERNET_LEN } else { 0 };
+        let segments = segments(skb, ip, protocol, gso_size)?;
+        let headers = ip + tag_len + segments.headers_len;
+        let bytes = skb.len() + tag_len + (segments.count - 1) * headers;
+        Some(Self { link, protocol, packets: segments.count, bytes, longest: headers + gso_size })
+    }
+
+    /// Bytes of its Ethernet header.
+    #[inline(always)]
+    fn link_len(&self) -> u32 {
+        self.link.as_ref().map_or(0, Link::len)
+    }
+
+    #[inline(always)]
+    fn is_tagged(&self) -> bool {
+        self.link.as_ref().is_some_and(Link::is_tagged)
+    }
+}
+
+impl Link {
+    #[inline(always)]
+    fn read(skb: Skb) -> Option<Self> {
+        Some(Self { addresses: skb.read(0)?, tag: skb.tag(), protocol: skb.read(12)? })
+    }
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        if self.is_tagged() { ETHERNET_LEN + TAG_LEN } else { ETHERNET_LEN }
+    }
+
+    #[inline(always)]
+    fn is_tagged(&self) -> bool {
+        self.tag.is_some()
+    }
+
+    /// Writes it in front of what it was in front of; a tag is in it now.
+    #[inline(always)]
+    fn emit(&self, skb: Skb, at: u32) -> Option<()> {
+        let mut bytes = [0; 18];
+        bytes[..12].copy_from_slice(&self.addresses);
+        let Some(tag) = self.tag else {
+            bytes[12..14].copy_from_slice(&self.protocol.to_ne_bytes());
+            return skb.store(at, &bytes, ETHERNET_LEN);
+        };
+        skb.forget_tag()?;
+        bytes[12..14].copy_from_slice(&tag.protocol.to_ne_bytes());
+        bytes[14..16].copy_from_slice(&tag.tci.to_be_bytes());
+        bytes[16..].copy_from_slice(&self.protocol.to_ne_bytes());
+        skb.store(at, &bytes, ETHERNET_LEN + TAG_LEN)
+    }
+}
+
+/// Makes room for all headers, a copy of the frame's own included. `None`: the frame is as it was.
+#[inline(always)]
+fn make_room(skb: Skb, session: &TxSession, frame: &Frame) -> Option<Way> {
+    let room = session.headers_len - ETHERNET_LEN + frame.link_len();
+    if skb::is_ip(frame.protocol) {
+        let tag = if frame.is_tagged() { u64::from(TAG_LEN) << ENCAP_L2_SHIFT } else { 0 };
+        match skb.adjust_room(room as i32, session.room_flags + tag) {
+            0 if frame.link.is_some() => return Some(Way::NextHop),
+            0 => return Some(skb.change_head(ETHERNET_LEN).map_or(Way::Nowhere, |()| Way::NextHop)),
+            // It has come out of a tunnel and is marked so still, which does no harm to a plain frame.
+            EALREADY if frame.packets == 1 => {}
+            _ => return None,
+        }
+    }
+    // The kernel asks the packet itself of which family the next hop is.
+    let outer = if session.flags & IPV6 == 0 { skb::IPV4 } else { skb::IPV6 };
+    let way = if frame.protocol == outer { Way::NextHop } else { Way::Known };
+    if frame.protocol != outer && session.flags & LINK == 0 {
+        return None;
+    }
+    // Two tags, one of them beside the frame: that one could not be taken away alone.
+    if frame.is_tagged() && (frame.protocol == VLAN || frame.protocol == SERVICE_VLAN) {
+        return None;
+    }
+    let bare = if frame.link.is_some() { 0 } else { ETHERNET_LEN };
+    skb.change_head(room + bare)?;
+    Some(way)
+}
+
+/// Writes all headers into the room.
+#[inline(always)]
+fn emit(skb: Skb, session: &TxSession, frame: &Frame, id: u16) -> Option<()> {
+    let headers_len = session.headers_len;
+    if headers_len < ETHERNET_LEN || headers_len as usize > HEADERS_MAX {
+        return None;
+    }
+    skb.store(0, &session.headers, headers_len)?;
+    match &frame.link {
+        Some(link) => link.emit(skb, headers_len)?,
+        None if frame.protocol == skb::IPV6 => skb.store(headers_len - 2, &PPP_IPV6.to_be(), 2)?,
+        None => {}
+    }
+    if skb.pkt_type() == OTHERHOST {
+        skb.set_for_host();
+    }
+    skb.set_mark(session.mark);
+    let total = skb.len() - ETHERNET_LEN;
+    if session.flags & IPV6 == 0 { emit_ipv4(skb, session, total, id) } else { emit_ipv6(skb, session, total) }
+}
+
+/// Writes what differs from packet to packet, from the IPv4 header's length to UDP's, which is a run of 24 bytes.
+#[inline(always)]
+fn emit_ipv4(skb: Skb, session: &TxSession, total: u32, id: u16) -> Option<()> {
+    const AT: usize = 16;
+    let mut run = [0; 24];
+    run.copy_from_slice(&session.headers[AT..AT + 24]);
+    let (total_len, id) = ((total as u16).to_be(), id.to_be());
+    let checksum = !fold(session.checksum + u32::from(total_len) + u32::from(id));
+    run[..2].copy_from_slice(&total_len.to_ne_bytes());
+    run[2..4].copy_from_slice(&id.to_ne_bytes());
+    run[8..10].copy_from_slice(&checksum.to_ne_bytes());
+    run[22..].copy_from_slice(&((total - 20) as u16).to_be_bytes());
+    let len = if session.flags & UDP == 0 { 20 } else { 24 };
+    skb.store(AT as u32, &run, len)
+}
+
+#[inline(always)]
+fn emit_ipv6(skb: Skb, session: &TxSession, total: u32) -> Option<()> {
+    let payload_len = ((total - 40) as u16).to_be();
+    skb.store(18, &payload_len, 2)?;
+    if session.flags & UDP == 0 { Some(()) } else { skb.store(58, &payload_len, 2) }
+}
+
+/// A ones' complement sum as 16 bits.
+#[inline(always)]
+fn fold(sum: u32) -> u16 {
+    let sum = (sum & 0xffff) + (sum >> 16);
+    ((sum & 0xffff) + (sum >> 16)) as u16
+}
+
+#[inline(always)]
+fn count(counters: &mut CpuCounters, session: &TxSession, frame: &Frame) {
+    let packets = u64::from(frame.packets);
+    counters.next_id += packets;
+    counters.tx_packets += packets;
+    counters.tx_bytes += packets * u64::from(session.counted_len) + u64::from(frame.bytes);
+}
