@@ -8,6 +8,7 @@
 #![no_main]
 
 mod layout;
+mod passthru;
 mod rx;
 mod skb;
 mod tcp;
@@ -44,6 +45,18 @@ pub fn l2tp_tx(context: TcContext) -> i32 {
 #[classifier]
 pub fn l2tp_rx(context: TcContext) -> i32 {
     rx::carry(Skb::new(&context)).unwrap_or(TC_ACT_UNSPEC)
+}
+
+/// Frames that arrive at the TAP below a macvlan.
+#[classifier]
+pub fn l2tp_below(context: TcContext) -> i32 {
+    passthru::below(Skb::new(&context))
+}
+
+/// Frames that arrive at that macvlan.
+#[classifier]
+pub fn l2tp_above(context: TcContext) -> i32 {
+    passthru::above(Skb::new(&context))
 }
 
 #[cfg(not(test))]

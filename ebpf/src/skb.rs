@@ -73,6 +73,10 @@ impl Skb {
         pkt_type
     );
     field!(
+        /// `skb->mark`.
+        mark
+    );
+    field!(
         /// Payload bytes of each segment of a super-frame; 0: it is none.
         gso_size
     );
@@ -164,8 +168,14 @@ impl Skb {
     /// Calls the packet one for whoever gets it.
     #[inline(always)]
     pub fn set_for_host(self) {
+        self.set_type(0);
+    }
+
+    /// Says whom the packet is for (`PACKET_*`).
+    #[inline(always)]
+    pub fn set_type(self, kind: u32) {
         // SAFETY: a helper call.
-        unsafe { helper::bpf_skb_change_type(self.0, 0) };
+        unsafe { helper::bpf_skb_change_type(self.0, kind) };
     }
 }
 

@@ -12,14 +12,26 @@ use crate::shared::Watch;
 /// The TAP of an Ethernet session, or the TUN of a PPP unit.
 pub struct Device {
     pub(crate) tap: Tap,
+    /// What is seen in its place. The TAP below is ours alone.
+    pub(crate) upper: Option<Upper>,
     /// The VLAN whose tag its frames have on the wire, and not here.
     pub(crate) vlan: Option<VlanId>,
     pub(crate) watch: OnceLock<Watch>,
 }
 
+/// A macvlan above a TAP. What the network sends by it comes past the TAP's hooks, where BPF programs can take it, when it has
+/// been counted, shaped and shown to listeners as on any device.
+#[derive(Debug)]
+pub struct Upper {
+    /// Its index at creation.
+    pub(crate) index: u32,
+    /// Its name at creation.
+    pub(crate) name: String,
+}
+
 impl Device {
-    pub(crate) fn new(tap: Tap, vlan: Option<VlanId>) -> Self {
-        Self { tap, vlan, watch: OnceLock::new() }
+    pub(crate) fn new(tap: Tap, upper: Option<Upper>, vlan: Option<VlanId>) -> Self {
+        Self { tap, upper, vlan, watch: OnceLock::new() }
     }
 
     /// What its frames begin with.
@@ -30,7 +42,7 @@ impl Device {
     /// The device's name at creation.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.tap.name()
+        self.upper.as_ref().map_or(self.tap.name(), |upper| &upper.name)
     }
 
     /// Hands a frame (behind its virtio header) to the network stack, as received on this device.

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use l2tp_abi::errno::Errno;
+use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_abi::genl::ferrowire::socket::{SocketAnswer, SocketCall, SocketRequest};
 use l2tp_abi::sockaddr::AF_PPPOX;
-use l2tp_core::host::{Caller, DataPattern, DeviceRequest, PppHolder};
+use l2tp_core::carriage::Carried;
+use l2tp_core::host::{Caller, DataPattern, DeviceRequest, Placement, PppHolder};
 use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, TunnelKey};
 use l2tp_io::last_close::LastClose;
 use l2tp_io::rawip::{Family, RawRoute, RawSocket, probe};
@@ -17,7 +20,8 @@ use l2tp_io::rawudp::RawUdp;
 use l2tp_io::tap::Tap;
 use l2tp_io::udp::{ProgramSocket, UdpConfig, UdpSocket};
 
-use crate::device::Device;
+use crate::bpf::BpfPath;
+use crate::device::{Device, Upper};
 use crate::l2tpip::Pairs;
 use crate::managed::socket::ManagedSocket;
 use crate::names::Numbers;
@@ -27,6 +31,9 @@ use crate::socket::TunnelSocket;
 
 /// The name of a new device awaits the end of so many old ones: they go together, within some 20 ms.
 const NAMES_AWAITED: usize = 64;
+
+/// What stands before the number in the name of a TAP below another device.
+const LOWER: &str = "l2tplow";
 
 /// Limits of a TAP device's MTU, in bytes; the kernel's `l2tpeth` has 0 and 65535.
 const TAP_MTU: std::ops::RangeInclusive<u32> = 68..=65521;
@@ -42,6 +49,10 @@ pub struct SystemHost {
     pub(crate) pairs: Pairs,
     /// PPP sessions that have ended, of which [`Self::settle_ppp`] is to tell.
     pub(crate) ended: Vec<SessionKey>,
+    /// What carries sessions below the workers; or why nothing does.
+    bpf: Result<BpfPath, String>,
+    /// The number of the TAP that was made last below another device.
+    lowers: u32,
 }
 
 /// The raw socket of a family, open while a tunnel or an L2TPIP socket needs it.
@@ -52,10 +63,17 @@ struct RawShare {
 }
 
 impl SystemHost {
-    pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, path: Path) -> io::Result<Self> {
+        let bpf = match path {
+            Path::User => Err("the daemon was started with --path user".to_owned()),
+            Path::Auto | Path::Bpf => BpfPath::load(path),
+        };
+        if let (Path::Bpf, Err(missing)) = (path, &bpf) {
+            return Err(io::Error::other(missing.clone()));
+        }
         let (reaper, closes, pairs) = (Reaper::start()?, LastClose::open()?, Pairs::new()?);
         let (numbers, sockets, raw) = (Numbers::default(), HashMap::new(), [None, None]);
-        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs, ended: Vec::new() })
+        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs, ended: Vec::new(), bpf, lowers: 0 })
     }
 
     /// Waits until every device of a deleted session is gone.
@@ -74,6 +92,45 @@ impl SystemHost {
     pub fn take_closed(&mut self) -> Vec<TunnelKey> {
         let closed = self.closes.closed();
         closed.into_iter().filter_map(|cookie| self.shared.managed.tunnel_of(cookie)).collect()
+    }
+
+    /// Becomes readable when [`Self::take_changes`] has something to do; there may be nothing of the kind.
+    #[must_use]
+    pub fn network_events(&self) -> Option<BorrowedFd<'_>> {
+        self.bpf.as_ref().ok().map(BpfPath::events)
+    }
+
+    /// When [`Self::follow_sockets`] wants to be called.
+    #[must_use]
+    pub fn follow_after(&self) -> Option<Duration> {
+        self.bpf.as_ref().ok().and_then(BpfPath::follow_after)
+    }
+
+    /// Looks again where sessions on sockets of programs belong.
+    pub fn follow_sockets(&mut self) {
+        if let Ok(bpf) = &mut self.bpf {
+            bpf.follow();
+        }
+    }
+
+    /// Hears what has changed on the network. Devices that were deleted are told by [`crate::Datapath::take_lost_devices`].
+    pub fn take_changes(&mut self) {
+        let Ok(bpf) = &mut self.bpf else { return };
+        for (session, device) in bpf.take_changes() {
+            self.shared.lose_device(&device, session);
+        }
+    }
+
+    /// Finds the right path for sessions that were made or changed, and for those of which the network says something new: as
+    /// many as packets may wait for. Says whether there are more.
+    pub fn place_sessions(&mut self, engine: &mut NetEngine) -> bool {
+        match &mut self.bpf {
+            Ok(bpf) => bpf.place_some(engine),
+            Err(_) => {
+                let _none_is_placed = engine.take_changed();
+                false
+            }
+        }
     }
 
     /// Takes a program's UDP socket for a tunnel. The descriptor is closed again: the socket is to die when the program
@@ -147,18 +204,28 @@ impl SystemHost {
         }
     }
 
-    /// A name may still be held by the device of a session that was deleted a moment ago. Who deletes the session of
-    /// l2tpeth0 and makes another means l2tpeth0 again, if it is one of a few.
-    fn create_tap(&mut self, name: &str) -> io::Result<Tap> {
+    /// Makes a device: a TAP, or the pair of devices whose frames BPF programs can take.
+    fn create_pair(&mut self, request: &DeviceRequest<'_>, mtu: u32) -> io::Result<(Tap, Option<Upper>)> {
+        self.await_names(request.name);
+        if request.vlan.is_none()
+            && let Ok(bpf) = &mut self.bpf
+        {
+            let lower = create_lower(&mut self.lowers)?;
+            let raise = |name: &str| bpf.raise(lower.index(), name, mtu);
+            match create_named(&mut self.numbers, &self.reaper, request.name, raise) {
+                Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP.0) => {}
+                raised => return Ok((lower, Some(raised?))),
+            }
+        }
+        let tap = create_named(&mut self.numbers, &self.reaper, request.name, Tap::create)?;
+        tap.set_mtu(mtu)?;
+        Ok((tap, None))
+    }
+
+    /// Who deletes the session of l2tpeth0 and makes another means l2tpeth0 again, if it is one of a few.
+    fn await_names(&self, name: &str) {
         if name.contains('%') && (1..=NAMES_AWAITED).contains(&self.reaper.pending()) {
             self.reaper.settle();
-        }
-        match self.numbers.create(name, Tap::create) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.reaper.pending() > 0 => {
-                self.reaper.settle();
-                self.numbers.create(name, Tap::create)
-            }
-            result => result,
         }
     }
 
@@ -263,10 +330,12 @@ impl Host for SystemHost {
         key: SessionKey,
         request: &DeviceRequest<'_>,
     ) -> Result<(Self::Device, String), Errno> {
-        let tap = self.create_tap(request.name).map_err(|error| errno(&error))?;
         let mtu = request.mtu.clamp(*TAP_MTU.start(), *TAP_MTU.end());
-        tap.set_mtu(mtu).map_err(|error| errno(&error))?;
-        let device = Arc::new(Device::new(tap, request.vlan));
+        let (tap, upper) = self.create_pair(request, mtu).map_err(|error| errno(&error))?;
+        let device = Arc::new(Device::new(tap, upper, request.vlan));
+        if let Ok(bpf) = &mut self.bpf {
+            bpf.watch(key, &device);
+        }
         let watch = self.shared.watch(&device.tap, Source::Device(Arc::clone(&device), key));
         let watch = watch.map_err(|error| errno(&error))?;
         // Empty until now: nobody else has seen the device.
@@ -276,12 +345,42 @@ impl Host for SystemHost {
     }
 
     fn destroy_device(&mut self, _: SessionKey, device: Self::Device) {
+        if let Ok(bpf) = &mut self.bpf {
+            bpf.forget(&device);
+        }
         self.numbers.give_back(device.name());
         self.remove_device(device);
     }
 
     fn session_ended(&mut self, key: SessionKey) {
         self.ended.push(key);
+    }
+
+    fn take_carried(&mut self, key: SessionKey) -> Carried {
+        self.bpf.as_mut().map(|bpf| bpf.take_carried(key)).unwrap_or_default()
+    }
+
+    fn stop_carrying(&mut self, key: SessionKey) -> Carried {
+        self.bpf.as_mut().map(|bpf| bpf.remove(key)).unwrap_or_default()
+    }
+
+    fn set_path(&mut self, key: Option<SessionKey>, path: Path) -> Result<(), Errno> {
+        match &mut self.bpf {
+            Ok(bpf) => bpf.set_wanted(key, path),
+            Err(_) if path == Path::Bpf => return Err(Errno::EOPNOTSUPP),
+            // There is but one path.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    fn placement(&self, key: SessionKey) -> Placement {
+        match &self.bpf {
+            Ok(bpf) => bpf.placement(key),
+            Err(missing) => {
+                Placement { wanted: Path::User, carried_by: Path::User, reason: missing.clone() }
+            }
+        }
     }
 
     fn ppp_holder(&self, key: SessionKey) -> Option<PppHolder> {
@@ -307,6 +406,33 @@ impl Host for SystemHost {
             }
             None => self.call_l2tpip(caller, request, descriptor.as_ref()),
         }
+    }
+}
+
+/// Makes the TAP below a device that is seen.
+fn create_lower(number: &mut u32) -> io::Result<Tap> {
+    loop {
+        *number = number.wrapping_add(1);
+        match Tap::create(&format!("{LOWER}{number}")) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            created => return created,
+        }
+    }
+}
+
+/// Makes a device of that name, which may still be held by the device of a session that was deleted a moment ago.
+fn create_named<T>(
+    numbers: &mut Numbers,
+    reaper: &Reaper,
+    name: &str,
+    mut create: impl FnMut(&str) -> io::Result<T>,
+) -> io::Result<T> {
+    match numbers.create(name, &mut create) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && reaper.pending() > 0 => {
+            reaper.settle();
+            numbers.create(name, create)
+        }
+        result => result,
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `worker` | the loop of a thread: wait, then `ingress` or `egress` |
 //! | `ingress` | datagrams in, frames to devices |
 //! | `egress` | frames in, datagrams to sockets |
+//! | `bpf` | the path below the workers: what BPF programs carry |
 //! | `l2tpip` | L2TPIP sockets: calls, and control messages both ways |
 //! | `managed` | tunnels on sockets of programs |
 //! | `ppp` | PPP sessions: programs' sockets, `/dev/ppp`, units' devices |
@@ -20,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bpf;
 pub mod device;
 mod egress;
 mod held;
@@ -46,6 +48,7 @@ pub use shared::NetEngine;
 pub use socket::TunnelSocket;
 
 pub use held::Held;
+pub use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_core::SessionKey;
 use l2tp_io::poller::Waker;
 use shared::Shared;
@@ -84,12 +87,13 @@ impl Datapath {
         self.shared.longest.read()
     }
 
-    /// A host whose sockets and devices these workers serve.
+    /// A host whose sockets and devices these workers serve, and what BPF programs carry below them: by `path`, sessions of which
+    /// nothing else is said. With [`Path::User`] there are none of these programs.
     ///
     /// # Errors
-    /// Those of starting the thread that removes devices.
-    pub fn host(&self) -> io::Result<SystemHost> {
-        SystemHost::new(Arc::clone(&self.shared))
+    /// Those of starting the thread that removes devices; with [`Path::Bpf`], why there is no such path.
+    pub fn host(&self, path: Path) -> io::Result<SystemHost> {
+        SystemHost::new(Arc::clone(&self.shared), path)
     }
 
     /// Becomes readable when [`Self::take_lost_devices`] has something to tell.

@@ -26,7 +26,7 @@ impl Numbers {
     pub(crate) fn create<T>(
         &mut self,
         template: &str,
-        create: impl Fn(&str) -> io::Result<T>,
+        mut create: impl FnMut(&str) -> io::Result<T>,
     ) -> io::Result<T> {
         let device = if template == DEFAULT_IFNAME && self.devices >= KERNEL_SEARCHES_UP_TO {
             self.search(|number| create(&format!("{PREFIX}{number}")))
@@ -37,7 +37,7 @@ impl Numbers {
         Ok(device)
     }
 
-    fn search<T>(&mut self, create: impl Fn(u32) -> io::Result<T>) -> io::Result<T> {
+    fn search<T>(&mut self, mut create: impl FnMut(u32) -> io::Result<T>) -> io::Result<T> {
         loop {
             let result = create(self.hint);
             self.hint = self.hint.checked_add(1).ok_or(io::ErrorKind::AlreadyExists)?;

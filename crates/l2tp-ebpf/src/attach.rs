@@ -1,8 +1,10 @@
 //! Where the programs are attached. As TCX links where the kernel has them (Linux 6.6): those end with this process, however it ends. Before, as filters of
 //! a clsact qdisc, which a process that is killed leaves behind; whoever attaches next takes them away.
+#![expect(unsafe_code, reason = "BPF_PROG_ATTACH, which aya has for other kinds of programs only")]
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 use aya::Ebpf;
 use aya::programs::tc::{SchedClassifierLink, qdisc_add_clsact, qdisc_detach_program};
@@ -29,8 +31,7 @@ impl Attached {
             return Ok(());
         }
         let name = name(ifindex)?;
-        let has_links = KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0));
-        if !has_links {
+        if !has_tcx() {
             make_ready(&name, hook, self.program)?;
         }
         let program = program(ebpf, self.program).map_err(errno)?;
@@ -43,6 +44,49 @@ impl Attached {
     pub(crate) fn detach(&mut self, ifindex: u32) {
         self.links.remove(&ifindex);
     }
+}
+
+/// Attaches a program to a device for as long as that lives, without a descriptor: sessions are too many for one each.
+pub(crate) fn attach_for_life(ebpf: &mut Ebpf, name: &str, ifindex: u32, hook: TcAttachType) -> io::Result<()> {
+    let program = program(ebpf, name).map_err(errno)?;
+    if !has_tcx() {
+        let device = self::name(ifindex)?;
+        make_ready(&device, hook, name)?;
+        let link = program.attach(&device, hook).and_then(|id| program.take_link(id)).map_err(errno)?;
+        // Its end would take the program away.
+        std::mem::forget(link);
+        return Ok(());
+    }
+    let kind = if hook == TcAttachType::Ingress { TCX_INGRESS } else { TCX_EGRESS };
+    let descriptor = program.fd().map_err(errno)?.as_fd().as_raw_fd();
+    let attributes = AttachAttributes { ifindex, program: descriptor.cast_unsigned(), kind, ..AttachAttributes::default() };
+    // SAFETY: BPF_PROG_ATTACH reads its attributes, which are of the length given.
+    let status =
+        unsafe { libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attributes, size_of::<AttachAttributes>()) };
+    if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `BPF_PROG_ATTACH`, `BPF_TCX_INGRESS` and `BPF_TCX_EGRESS` of include/uapi/linux/bpf.h.
+const PROG_ATTACH: libc::c_int = 8;
+const TCX_INGRESS: u32 = 46;
+const TCX_EGRESS: u32 = 47;
+
+/// What `BPF_PROG_ATTACH` reads of `union bpf_attr`.
+#[repr(C)]
+#[derive(Default)]
+struct AttachAttributes {
+    ifindex: u32,
+    program: u32,
+    kind: u32,
+    flags: u32,
+    replaced: u32,
+    relative: u32,
+    revision: u64,
+}
+
+/// Whether the kernel has TCX.
+fn has_tcx() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))
 }
 
 /// The program of that name.

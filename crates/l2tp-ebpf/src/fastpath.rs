@@ -6,7 +6,7 @@ use std::{fmt, io};
 use aya::programs::TcAttachType;
 use aya::{Ebpf, EbpfError, include_bytes_aligned};
 
-use crate::attach::{Attached, program};
+use crate::attach::{Attached, attach_for_life, program};
 use crate::layout::{self, RxKey, RxSession, TxSession};
 use crate::maps::{Maps, errno};
 use crate::{Counters, Refused, Session, Unavailable, entry, grace};
@@ -73,7 +73,7 @@ impl FastPath {
 
     fn load_programs() -> Result<Self, EbpfError> {
         let mut ebpf = Ebpf::load(include_bytes_aligned!("../object/l2tp.o"))?;
-        for name in ["l2tp_tx", "l2tp_rx"] {
+        for name in ["l2tp_tx", "l2tp_rx", "l2tp_below", "l2tp_above"] {
             program(&mut ebpf, name)?.load()?;
         }
         Ok(Self {
@@ -111,6 +111,17 @@ impl FastPath {
             Hook::Egress => TcAttachType::Egress,
         };
         self.tx.attach(&mut self.ebpf, ifindex, hook)
+    }
+
+    /// Takes frames that a macvlan in passthru mode sends by the TAP below it, and has what arrives by way of that TAP arrive at the macvlan as
+    /// it would at any device. For as long as the devices live: nothing has to be detached.
+    ///
+    /// # Errors
+    /// The kernel's, ENODEV if there is no such device.
+    pub fn attach_passthru(&mut self, below: u32, above: u32) -> io::Result<()> {
+        attach_for_life(&mut self.ebpf, "l2tp_tx", below, TcAttachType::Egress)?;
+        attach_for_life(&mut self.ebpf, "l2tp_below", below, TcAttachType::Ingress)?;
+        attach_for_life(&mut self.ebpf, "l2tp_above", above, TcAttachType::Ingress)
     }
 
     /// Takes no more frames of a device. One that is gone does not need it, but it gives a descriptor back.

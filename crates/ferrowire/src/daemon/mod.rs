@@ -35,6 +35,9 @@ pub(crate) struct DaemonArgs {
     /// Threads that carry frames in each namespace; by default one a processor, up to four
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// What carries sessions: the daemon's workers, BPF programs in the kernel's network stack, or whatever is best for each
+    #[arg(long, value_name = "PATH", default_value = "auto")]
+    path: crate::path::Word,
     /// Write the kernel's tracepoints to stderr; slows every packet with a sequence number
     #[arg(long)]
     trace: bool,
@@ -64,6 +67,7 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     let settings = Settings {
         door: args.door.as_ref().map_or(NAME, String::as_bytes).to_vec(),
         workers: args.workers.unwrap_or_else(default_workers),
+        path: args.path.into(),
     };
     let mut overseer = Overseer::new(signals, control, settings)?;
     let started = serve_at_start(&mut overseer, args);

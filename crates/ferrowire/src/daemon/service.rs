@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use anyhow::Context;
-use l2tp_datapath::{Datapath, NetEngine, SystemHost};
+use l2tp_datapath::{Datapath, NetEngine, Path, SystemHost};
 use l2tp_io::creds::{caller_may_administer, caller_user};
 use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
 use l2tp_io::netns::NetNs;
@@ -30,6 +30,7 @@ const LISTENER: u64 = 1;
 const ALARM: u64 = 2;
 const CLOSES: u64 = 3;
 const SOCKETS: u64 = 4;
+const NETWORK: u64 = 5;
 /// The first caller's token; it is the caller's netlink port id too.
 const FIRST_CALLER: u32 = 16;
 
@@ -40,6 +41,8 @@ pub(super) struct Settings {
     pub(super) door: Vec<u8>,
     /// Threads that carry frames.
     pub(super) workers: usize,
+    /// What carries sessions.
+    pub(super) path: Path,
 }
 
 /// Everything that the daemon has open in one namespace.
@@ -66,13 +69,16 @@ impl Service {
         let netns = NetNs::current().context("cannot find out the network namespace: is /proc mounted?")?;
         let listener = DoorListener::bind(&settings.door).map_err(door_taken)?;
         let datapath = Datapath::start(settings.workers).context("cannot start the workers")?;
-        let host = datapath.host().context("cannot start the thread that removes devices")?;
+        let host = datapath.host(settings.path).context("cannot start what carries frames")?;
         let poller = Poller::new().context("cannot make an epoll set")?;
         poller.add(&*mailbox, MAIL, Interest::Read)?;
         poller.add(&listener, LISTENER, Interest::Read)?;
         poller.add(datapath.alarm(), ALARM, Interest::Read)?;
         poller.add(host.closes(), CLOSES, Interest::Read)?;
         poller.add(host.socket_events(), SOCKETS, Interest::Read)?;
+        if let Some(events) = host.network_events() {
+            poller.add(events, NETWORK, Interest::Read)?;
+        }
         let (callers, next_caller) = (BTreeMap::new(), FIRST_CALLER);
         let buffer = vec![0; MAX_MESSAGE];
         Ok(Self { poller, mailbox, exchange, listener, netns, datapath, host, callers, next_caller, buffer })
@@ -82,7 +88,11 @@ impl Service {
     pub(super) fn run(&mut self) -> anyhow::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
-            self.poller.wait(&mut events, None).context("cannot wait for requests")?;
+            let timeout = self.host.follow_after();
+            self.poller.wait(&mut events, timeout).context("cannot wait for requests")?;
+            if events.iter().next().is_none() {
+                self.host.follow_sockets();
+            }
             let mut knocked = false;
             for event in events.iter() {
                 match event.token {
@@ -95,6 +105,7 @@ impl Service {
                     ALARM => self.bury_lost_devices(),
                     CLOSES => self.bury_closed_sockets(),
                     SOCKETS => self.serve_sockets(),
+                    NETWORK => self.host.take_changes(),
                     _ => self.serve(event),
                 }
             }
@@ -102,6 +113,7 @@ impl Service {
             if knocked {
                 self.accept();
             }
+            self.place_sessions();
         }
     }
 
@@ -203,6 +215,16 @@ impl Service {
             if each(caller) {
                 // A caller that cannot be watched is dropped with its next event.
                 let _: io::Result<()> = caller.watch(&self.poller);
+            }
+        }
+    }
+
+    /// Finds the right path for sessions that are new or changed. Packets wait for some of them at a time.
+    fn place_sessions(&mut self) {
+        loop {
+            let mut engine = self.datapath.engine();
+            if !self.host.place_sessions(&mut engine) {
+                return;
             }
         }
     }

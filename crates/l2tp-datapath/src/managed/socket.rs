@@ -55,6 +55,11 @@ impl ManagedSocket {
         self.identity.cookie
     }
 
+    /// The settings of the program's socket when it was handed over.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings
+    }
+
     pub(crate) fn managed(&self) -> &Managed {
         &self.managed
     }

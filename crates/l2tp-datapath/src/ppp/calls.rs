@@ -39,7 +39,7 @@ struct Units<'a> {
 impl Devices for Units<'_> {
     fn create(&mut self, unit: UnitKey, number: u32) -> Result<(), Errno> {
         let tun = self.host.create_tun(&format!("ppp{number}")).map_err(|error| errno(&error))?;
-        let device = Arc::new(Device::new(tun, None));
+        let device = Arc::new(Device::new(tun, None, None));
         let watch = self.host.shared.watch(&device.tap, Source::Unit(Arc::clone(&device), unit));
         // Empty until now: nobody else has seen the device.
         let _: Result<(), _> = device.watch.set(watch.map_err(|error| errno(&error))?);
