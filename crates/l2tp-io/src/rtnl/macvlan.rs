@@ -31,7 +31,9 @@ impl Rtnl {
     /// has no IPv6 address, joins no group that it would have to report, and resolves and answers no address. Returns the random Ethernet
     /// address that it had, which is meant for the device above.
     ///
-    /// It still hears what comes in for groups and for all (the macvlan gets a copy): whoever owns it must keep that from the host.
+    /// It still hears what comes in for groups and for all, beside the macvlan: programs would get it twice, and a router's advertisement would
+    /// give it an address and a default route. A BPF program at its tc ingress can prevent that: it makes such frames
+    /// `PACKET_OTHERHOST`, which the host ignores and the macvlan does not mind.
     ///
     /// # Errors
     /// `ENODEV`, `EPERM`; `EINVAL` when the device is no Ethernet device.
@@ -62,7 +64,8 @@ impl Rtnl {
     }
 
     /// Makes a macvlan in passthru mode above `lower` (see [`Rtnl::prepare_lower`]), down, with this Ethernet address and the
-    /// MTU of the lower, and returns its index. In `name`, `%d` stands for the lowest free number.
+    /// MTU of the lower, and returns its index. In `name`, `%d` stands for the lowest free number. The address counts as chosen by
+    /// somebody (`addr_assign_type` 3), so udev leaves it alone.
     ///
     /// # Errors
     /// `EEXIST` when the name is in use, `EINVAL` for a name that is not allowed or a lower that has a macvlan, `EBUSY` for a lower

@@ -347,6 +347,37 @@ fn a_macvlan_that_dies_with_its_namespace_is_gone() {
 }
 
 #[test]
+fn a_macvlan_dies_with_its_lower_wherever_it_is() {
+    in_fresh_netns_with_taps(|| {
+        let (lower, user) = pair();
+        let mut rtnl = Rtnl::open().unwrap();
+        let elsewhere = new_netns();
+        rtnl.move_to(user, &elsewhere).unwrap();
+        let mut far = elsewhere.within(|| Rtnl::open().unwrap()).unwrap();
+        far.index_of("user").unwrap();
+        let index = lower.index();
+        drop(lower);
+        assert!(far.index_of("user").is_err());
+        assert_eq!(rtnl.has_upper(index).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+    });
+}
+
+#[test]
+fn both_have_one_address() {
+    in_fresh_netns_with_taps(|| {
+        let (lower, user) = pair();
+        let mut rtnl = Rtnl::open().unwrap();
+        for (up, address) in [(false, PEERS), (true, OURS), (true, PEERS)] {
+            rtnl.set_up(user, up).unwrap();
+            rtnl.set_address(user, address).unwrap();
+            for index in [user, lower.index()] {
+                assert_eq!(rtnl.link(index).unwrap().address, address);
+            }
+        }
+    });
+}
+
+#[test]
 fn the_mtu_is_the_users() {
     in_fresh_netns_with_taps(|| {
         let (lower, user) = pair();
