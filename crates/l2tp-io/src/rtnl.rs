@@ -1,9 +1,15 @@
-//! rtnetlink(7): links, addresses and routes of a namespace, one acknowledged request at a time.
+//! rtnetlink(7): links, addresses, routes and neighbours of a namespace, one acknowledged request at a time, and the news of them.
 
 mod address;
+mod changes;
 mod link;
+mod macvlan;
+mod neighbour;
+mod route;
 
+pub use changes::{Changes, Seen};
 pub use link::Link;
+pub use route::Route;
 
 use crate::netlink::NetlinkSocket;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};

@@ -5,7 +5,8 @@ use crate::netns::NetNs;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, State,
+    AfSpecInet6, AfSpecUnspec, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage, State,
 };
 use rustix::io::Errno;
 use std::io;
@@ -20,6 +21,8 @@ pub struct Link {
     pub name: String,
     /// MTU in bytes: the largest payload of a frame.
     pub mtu: u32,
+    /// MTU in bytes for IPv6, which a router may have made smaller (RFC 4861 section 4.6.4); none where the device has no IPv6.
+    pub mtu6: Option<u32>,
     /// Group number, 0 unless set.
     pub group: u32,
     /// Administratively up (IFF_UP).
@@ -28,6 +31,8 @@ pub struct Link {
     pub carrier: bool,
     /// RFC 2863 operational state (`IF_OPER_*` of include/uapi/linux/if.h): 0 unknown, 2 down, 6 up.
     pub operstate: u8,
+    /// Its frames begin with an Ethernet header (ARPHRD_ETHER).
+    pub ethernet: bool,
     /// Hardware address.
     pub address: Vec<u8>,
     /// Index of the bridge or other device that it is a port of.
@@ -101,6 +106,15 @@ impl Rtnl {
         self.set(index, LinkAttribute::IfName(name.into()))
     }
 
+    /// Gives a device another Ethernet address.
+    ///
+    /// # Errors
+    /// `EADDRNOTAVAIL` for one that is zero or a group's, `EBUSY` for a device that must be down for it, `EOPNOTSUPP` for one whose
+    /// address is fixed, `ENODEV`, `EPERM`.
+    pub fn set_address(&mut self, index: u32, address: [u8; 6]) -> io::Result<()> {
+        self.set(index, LinkAttribute::Address(address.to_vec()))
+    }
+
     /// Makes a device a port of `master` (a bridge), or of none.
     ///
     /// # Errors
@@ -162,14 +176,14 @@ impl Rtnl {
         self.execute(RouteNetlinkMessage::NewLink(request), NLM_F_CREATE | NLM_F_EXCL)
     }
 
-    fn set(&mut self, index: u32, attribute: LinkAttribute) -> io::Result<()> {
+    pub(super) fn set(&mut self, index: u32, attribute: LinkAttribute) -> io::Result<()> {
         let mut request = message(index);
         request.attributes.push(attribute);
         self.execute(RouteNetlinkMessage::SetLink(request), 0)
     }
 }
 
-fn message(index: u32) -> LinkMessage {
+pub(super) fn message(index: u32) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header.index = index;
     message
@@ -182,6 +196,7 @@ fn link_of(answer: RouteNetlinkMessage) -> Option<Link> {
         index: answer.header.index,
         up: flags.contains(LinkFlags::Up),
         carrier: flags.contains(LinkFlags::LowerUp),
+        ethernet: answer.header.link_layer_type == LinkLayerType::Ether,
         ..Link::default()
     };
     for attribute in answer.attributes {
@@ -192,8 +207,17 @@ fn link_of(answer: RouteNetlinkMessage) -> Option<Link> {
             LinkAttribute::OperState(state) => link.operstate = State::into(state),
             LinkAttribute::Address(address) => link.address = address,
             LinkAttribute::Controller(master) => link.master = Some(master),
+            LinkAttribute::AfSpecUnspec(families) => link.mtu6 = families.iter().find_map(mtu6),
             _ => {}
         }
     }
     Some(link)
+}
+
+fn mtu6(family: &AfSpecUnspec) -> Option<u32> {
+    let AfSpecUnspec::Inet6(attributes) = family else { return None };
+    attributes.iter().find_map(|attribute| match attribute {
+        AfSpecInet6::DevConf(settings) => u32::try_from(settings.mtu6).ok(),
+        _ => None,
+    })
 }
