@@ -211,7 +211,8 @@ impl SystemHost {
             && let Ok(bpf) = &mut self.bpf
         {
             let lower = create_lower(&mut self.lowers)?;
-            let raise = |name: &str| bpf.raise(lower.index(), name, mtu);
+            let address = bpf.prepare_lower(lower.index())?;
+            let raise = |name: &str| bpf.raise(lower.index(), name, address, mtu);
             match create_named(&mut self.numbers, &self.reaper, request.name, raise) {
                 Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP.0) => {}
                 raised => return Ok((lower, Some(raised?))),
@@ -404,7 +405,11 @@ impl Host for SystemHost {
             Some(number) => {
                 self.call_ppp(engine, caller, (number, request.socket.is_some()), request.call, descriptor)
             }
-            None => self.call_l2tpip(caller, request, descriptor.as_ref()),
+            None => {
+                // A tunnel goes where its socket goes.
+                self.follow_sockets();
+                self.call_l2tpip(caller, request, descriptor.as_ref())
+            }
         }
     }
 }

@@ -304,13 +304,14 @@ fn nothing_is_left_of_those_that_went() {
     let before = (controlled.daemon.descriptors(), controlled.daemon.threads());
     for _ in 0..5 {
         let hosts: Vec<_> = (0..10).map(|_| Host::new()).collect();
+        let mut inside = Vec::new();
         for host in &hosts {
-            let inside = Running::start(host, "sleep", "1000");
+            inside.push(Running::start(host, "sleep", "1000"));
             controlled.serve(host).unwrap();
             host.l2tp("add tunnel tunnel_id 1 peer_tunnel_id 2 encap ip local 127.0.0.1 remote 127.0.0.1");
             host.l2tp("add session tunnel_id 1 session_id 3 peer_session_id 4");
-            drop(inside);
         }
+        drop(inside);
         for _ in hosts {
             assert!(matches!(controlled.hear(), Control::Gone { .. }));
         }

@@ -92,12 +92,25 @@ impl BpfPath {
     ///
     /// # Errors
     /// `EOPNOTSUPP` on a kernel without macvlan, `EEXIST` for a name in use.
-    pub(crate) fn raise(&mut self, lower: u32, name: &str, mtu: u32) -> io::Result<Upper> {
-        let address = self.rtnl.prepare_lower(lower)?;
+    pub(crate) fn raise(
+        &mut self,
+        lower: u32,
+        name: &str,
+        address: [u8; 6],
+        mtu: u32,
+    ) -> io::Result<Upper> {
         let index = self.rtnl.create_macvlan(name, lower, address)?;
         self.rtnl.set_mtu(index, mtu)?;
         self.programs.attach_passthru(lower, index)?;
-        Ok(Upper { index, name: self.rtnl.link(index)?.name })
+        Ok(Upper { name: self.rtnl.link(index)?.name })
+    }
+
+    /// Gets a TAP ready for [`Self::raise`], and returns the address that the device above it is to have.
+    ///
+    /// # Errors
+    /// Those of [`Rtnl::prepare_lower`].
+    pub(crate) fn prepare_lower(&mut self, lower: u32) -> io::Result<[u8; 6]> {
+        self.rtnl.prepare_lower(lower)
     }
 
     /// Remembers whose device this is, to see when the part of it that is seen has been deleted.

@@ -67,7 +67,8 @@ pub(super) fn plan(
         tx: Some(tx),
         rx: Some(rx),
     };
-    Ok(Plan { session, is_followed: settings.is_some() })
+    let is_followed = matches!(*carriage.socket, TunnelSocket::Managed(_) | TunnelSocket::L2tpip { .. });
+    Ok(Plan { session, is_followed })
 }
 
 /// The device at which the programs take and give frames.
