@@ -67,7 +67,7 @@ impl Host {
             let mut rtnl = Rtnl::open().unwrap();
             (0..5000).any(|_| {
                 let link = rtnl.link(index).unwrap();
-                let running = link.carrier && link.operstate != 2;
+                let running = link.carrier && [0, 6].contains(&link.operstate);
                 if !running {
                     std::thread::sleep(Duration::from_millis(1));
                 }

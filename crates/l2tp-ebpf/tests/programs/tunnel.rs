@@ -39,6 +39,13 @@ impl Tunnel {
         let peers = [hosts[1].address(form.is_ipv6), hosts[0].address(form.is_ipv6)];
         let [a, b] = &mut hosts;
         let ends = [End::new(a, form, macs[0], peers[0]), End::new(b, form, macs[1], peers[1])];
+        // What they say at once must find the other end ready.
+        for host in &hosts {
+            host.here(|| bring_up(DEVICE, addresses(host.number)));
+        }
+        for (host, end) in hosts.iter().zip(&ends) {
+            host.await_running(end.device);
+        }
         Self { form, hosts, ends }
     }
 
@@ -64,7 +71,6 @@ impl Tunnel {
 impl End {
     fn new(host: &mut Host, form: Form, peer_mac: [u8; 6], peer: IpAddr) -> Self {
         let (device, hooked, tap) = host.here(|| make_device(form));
-        host.await_running(device);
         let deliver =
             if form.arrangement == Arrangement::Tap { Deliver::At(device) } else { Deliver::Through(hooked) };
         let session = Session {
@@ -77,7 +83,6 @@ impl End {
                 header: form.header(3 - host.number),
                 route: Route {
                     ifindex: host.underlay,
-                    next_hop: peer,
                     link: Some(Link { to: peer_mac, from: host.mac }),
                     mtu: 1500,
                 },
@@ -92,8 +97,6 @@ impl End {
         let fast = &mut host.fast;
         let handle = fast.insert(&session).unwrap();
         host.netns.within(|| fast.attach_device(hooked, hook)).unwrap().unwrap();
-        let number = host.number;
-        host.here(|| bring_up(DEVICE, addresses(number)));
         Self { device, hooked, tap, session, handle }
     }
 }
@@ -111,13 +114,10 @@ fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
         let [device, hidden] = [DEVICE, HIDDEN].map(|name| rtnl.index_of(name).unwrap());
         rtnl.set_mtu(device, form.mtu()).unwrap();
         std::fs::write(format!("/proc/sys/net/ipv6/conf/{HIDDEN}/disable_ipv6"), "1").unwrap();
-        for index in [device, hidden] {
-            rtnl.set_up(index, true).unwrap();
-        }
+        rtnl.set_up(hidden, true).unwrap();
         return (device, hidden, None);
     }
     let tap = if form.version == 2 { Tap::create_ppp(DEVICE) } else { Tap::create(DEVICE) }.unwrap();
     tap.set_mtu(form.mtu()).unwrap();
-    rtnl.set_up(tap.index(), true).unwrap();
     (tap.index(), tap.index(), Some(tap))
 }
