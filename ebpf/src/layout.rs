@@ -17,7 +17,7 @@ pub const IPV6: u32 = 1;
 pub const UDP: u32 = 2;
 /// The messages carry PPP frames, and the device has no link layer.
 pub const PPP: u32 = 4;
-/// The Ethernet header of [`TxSession::headers`] is that of the next hop; without this it is filled in by the neighbour's.
+/// The Ethernet header of [`TxSession::headers`] is that of the next hop; without this the kernel finds it, packet by packet.
 pub const LINK: u32 = 8;
 /// Frames arrive at [`RxSession::ifindex`]; without this they leave by it.
 pub const ARRIVE: u32 = 16;
@@ -42,24 +42,12 @@ pub struct TxSession {
     pub mark: u32,
     /// Index of the device by which they leave.
     pub ifindex: u32,
-    /// Who gets them there.
-    pub next_hop: NextHop,
     /// Key of the session's [`Counters`].
     pub handle: u32,
     /// [`IPV6`], [`UDP`], [`PPP`], [`LINK`].
     pub flags: u32,
     /// Keeps the size a multiple of 8.
     pub padding: u32,
-}
-
-/// `struct bpf_redir_neigh`, include/uapi/linux/bpf.h.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct NextHop {
-    /// `AF_INET` or `AF_INET6`.
-    pub family: u32,
-    /// The address in network order; of IPv4 the first four bytes.
-    pub address: [u8; 16],
 }
 
 /// By what a message finds its session.
@@ -90,7 +78,7 @@ pub struct RxSession {
     /// What of it counts.
     pub mask: [u8; PATTERN_LEN],
     /// The peer's port and ours, as they stand in the packet; 0 for IP.
-    pub ports: [u16; 2],
+    pub ports: u32,
     /// Bytes from the start of [`Self::pattern`] to the frame, or to PPP's address, control or protocol.
     pub frame_at: u32,
     /// Index of the device of the frames.

@@ -20,17 +20,12 @@ const PPP_IPV4: u16 = 0x0021_u16.to_be();
 const PPP_IPV6: u16 = 0x0057_u16.to_be();
 
 /// The headers up to the message.
+#[derive(Clone, Copy)]
 struct Outer {
     /// [`layout::IPV6`] and [`layout::UDP`].
     flags: u32,
-    /// The peer's address and ours; of IPv4 the first word only.
-    addresses: [u64; 4],
-    /// The peer's port and ours; 0 for IP.
-    ports: [u16; 2],
-    /// Where the message starts.
-    message_at: u32,
-    /// Where its pattern starts: see [`PATTERN_LEN`].
-    pattern_at: u32,
+    /// The peer's port and ours, as they stand in the packet; 0 for IP.
+    ports: u32,
 }
 
 /// The frame in a message.
@@ -62,18 +57,18 @@ pub fn carry(skb: Skb) -> Option<i32> {
         skb::IPV6 => Outer::read_ipv6(skb)?,
         _ => return None,
     };
-    let message: [u8; PATTERN_LEN] = skb.read(outer.pattern_at)?;
+    let message: [u8; PATTERN_LEN] = skb.read(outer.pattern_at())?;
     // SAFETY: an element is replaced, never changed.
     let session = unsafe { RX.get(&outer.key(&message)?) }?;
-    if !outer.is_of(session) || !matches(&message, session) {
+    if !outer.is_of(skb, session)? || !matches(&message, session) {
         return None;
     }
     // The mask tells the verifier what the loader has made sure of.
-    let frame_at = outer.pattern_at + (session.frame_at & 31);
+    let frame_at = outer.pattern_at() + (session.frame_at & 31);
     if session.flags & PPP == 0 {
-        deliver_ethernet(skb, session, &outer, frame_at)
+        deliver_ethernet(skb, session, outer, frame_at)
     } else {
-        deliver_ppp(skb, session, &outer, frame_at)
+        deliver_ppp(skb, session, outer, frame_at)
     }
 }
 
@@ -83,66 +78,82 @@ impl Outer {
         let ip: [u32; 5] = skb.read(ETHERNET_LEN)?;
         let [version, _, total_len @ ..] = ip[0].to_ne_bytes();
         let [_, _, fragment @ ..] = ip[1].to_ne_bytes();
-        let protocol = ip[2].to_ne_bytes()[1];
         let is_plain = version == 0x45 && (fragment[0] & 0x3f) | fragment[1] == 0;
-        if !is_plain || u32::from(u16::from_be_bytes(total_len)) + ETHERNET_LEN != skb.len() {
+        let is_whole = u32::from(u16::from_be_bytes(total_len)) + ETHERNET_LEN == skb.len();
+        if !is_plain || !is_whole || checksum(ip) != 0xffff {
             return None;
         }
-        let addresses = u64::from_ne_bytes(concat(ip[3], ip[4]));
-        let outer = Self::read_carrier(skb, 0, protocol, 14 + 20, [addresses, 0, 0, 0])?;
-        (checksum(ip) == 0xffff).then_some(outer)
+        Self::read_carrier(skb, 0, ip[2].to_ne_bytes()[1], 14 + 20)
     }
 
     #[inline(always)]
     fn read_ipv6(skb: Skb) -> Option<Self> {
         let start: [u8; 8] = skb.read(ETHERNET_LEN)?;
-        let addresses: [u64; 4] = skb.read(ETHERNET_LEN + 8)?;
         let payload_len = u32::from(u16::from_be_bytes([start[4], start[5]]));
         if start[0] >> 4 != 6 || payload_len + ETHERNET_LEN + 40 != skb.len() {
             return None;
         }
-        Self::read_carrier(skb, layout::IPV6, start[6], 14 + 40, addresses)
+        Self::read_carrier(skb, layout::IPV6, start[6], 14 + 40)
     }
 
     /// What is between the IP header, whose end is `at`, and the message.
     #[inline(always)]
-    fn read_carrier(skb: Skb, family: u32, protocol: u8, at: u32, addresses: [u64; 4]) -> Option<Self> {
+    fn read_carrier(skb: Skb, family: u32, protocol: u8, at: u32) -> Option<Self> {
         if protocol == PROTOCOL_L2TP {
-            return Some(Self { flags: family, addresses, ports: [0; 2], message_at: at, pattern_at: at - 4 });
+            return Some(Self { flags: family, ports: 0 });
         }
         if protocol != PROTOCOL_UDP {
             return None;
         }
-        let [from, to, len, checksum]: [u16; 4] = skb.read(at)?;
+        let ports: u32 = skb.read(at)?;
+        let [len, checksum]: [u16; 2] = skb.read(at + 4)?;
         // Nobody would verify a checksum; and a train of datagrams, which passes a veth as one packet, always has one.
         if checksum != 0 || u32::from(u16::from_be(len)) + at != skb.len() {
             return None;
         }
-        Some(Self { flags: family | UDP, addresses, ports: [from, to], message_at: at + 8, pattern_at: at + 8 })
+        Some(Self { flags: family | UDP, ports })
+    }
+
+    /// Where the message starts.
+    #[inline(always)]
+    fn message_at(self) -> u32 {
+        let ip = if self.flags & layout::IPV6 == 0 { 14 + 20 } else { 14 + 40 };
+        if self.flags & UDP == 0 { ip } else { ip + 8 }
+    }
+
+    /// Where its pattern starts: see [`PATTERN_LEN`].
+    #[inline(always)]
+    fn pattern_at(self) -> u32 {
+        if self.flags & UDP == 0 { self.message_at() - 4 } else { self.message_at() }
     }
 
     /// By what the message finds its session; `None` for one that is no data message.
     #[inline(always)]
-    fn key(&self, message: &[u8; PATTERN_LEN]) -> Option<RxKey> {
+    fn key(self, message: &[u8; PATTERN_LEN]) -> Option<RxKey> {
         let [flags, version, a, b, c, d, e, f, ..] = *message;
-        let flags_of_key = self.flags as u8;
-        if self.flags & UDP == 0 || version & 15 == 3 && flags & 0x80 == 0 {
-            let id = u32::from_ne_bytes([c, d, e, f]);
-            return Some(RxKey { id, port: self.ports[1], flags: flags_of_key, version: 3 });
-        }
-        if version & 15 == 2 && flags & 0x80 == 0 {
-            let id = u32::from_ne_bytes([a, b, c, d]);
-            return Some(RxKey { id, port: self.ports[1], flags: flags_of_key, version: 2 });
-        }
-        None
+        let (version, id) = match version & 15 {
+            _ if self.flags & UDP == 0 => (3, [c, d, e, f]),
+            _ if flags & 0x80 != 0 => return None,
+            3 => (3, [c, d, e, f]),
+            2 => (2, [a, b, c, d]),
+            _ => return None,
+        };
+        let [_, _, port @ ..] = self.ports.to_ne_bytes();
+        let port = u16::from_ne_bytes(port);
+        Some(RxKey { id: u32::from_ne_bytes(id), port, flags: self.flags as u8, version })
     }
 
     /// Whether the packet is between the ends of the session's tunnel.
     #[inline(always)]
-    fn is_of(&self, session: &RxSession) -> bool {
-        self.ports == session.ports
-            && self.addresses[0] == session.addresses[0]
-            && (self.flags & layout::IPV6 == 0 || self.addresses[1..] == session.addresses[1..])
+    fn is_of(self, skb: Skb, session: &RxSession) -> Option<bool> {
+        let is_peer = if self.flags & layout::IPV6 == 0 {
+            skb.read::<u64>(ETHERNET_LEN + 12)? == session.addresses[0]
+        } else {
+            let addresses: [u64; 4] = skb.read(ETHERNET_LEN + 8)?;
+            let differs = |at: usize| addresses[at] ^ session.addresses[at];
+            differs(0) | differs(1) | differs(2) | differs(3) == 0
+        };
+        Some(is_peer && self.ports == session.ports)
     }
 }
 
@@ -159,7 +170,7 @@ fn matches(message: &[u8; PATTERN_LEN], session: &RxSession) -> bool {
 }
 
 #[inline(always)]
-fn deliver_ethernet(skb: Skb, session: &RxSession, outer: &Outer, frame_at: u32) -> Option<i32> {
+fn deliver_ethernet(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) -> Option<i32> {
     let link: [u8; 14] = skb.read(frame_at)?;
     let protocol = u32::from(u16::from_ne_bytes([link[12], link[13]]));
     let frame = Frame::measure(skb, outer, protocol, frame_at + ETHERNET_LEN, frame_at)?;
@@ -174,7 +185,7 @@ fn deliver_ethernet(skb: Skb, session: &RxSession, outer: &Outer, frame_at: u32)
 }
 
 #[inline(always)]
-fn deliver_ppp(skb: Skb, session: &RxSession, outer: &Outer, frame_at: u32) -> Option<i32> {
+fn deliver_ppp(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) -> Option<i32> {
     let address_control: u16 = skb.read(frame_at)?;
     let protocol_at = if address_control == ADDRESS_CONTROL { frame_at + 2 } else { frame_at };
     let protocol: u16 = skb.read(protocol_at)?;
@@ -195,8 +206,8 @@ fn deliver_ppp(skb: Skb, session: &RxSession, outer: &Outer, frame_at: u32) -> O
 impl Frame {
     /// The frame of a message whose `protocol` starts at `at`; `None` for a super-frame that is not TCP.
     #[inline(always)]
-    fn measure(skb: Skb, outer: &Outer, protocol: u32, at: u32, cut: u32) -> Option<Self> {
-        let bytes = skb.len() - outer.message_at;
+    fn measure(skb: Skb, outer: Outer, protocol: u32, at: u32, cut: u32) -> Option<Self> {
+        let bytes = skb.len() - outer.message_at();
         let gso_size = skb.gso_size();
         if gso_size == 0 {
             return Some(Self { protocol, cut, packets: 1, bytes });
@@ -205,14 +216,14 @@ impl Frame {
             return None;
         }
         let segments = segments(skb, at, protocol, gso_size)?;
-        let headers = at - outer.message_at + segments.headers_len;
+        let headers = at - outer.message_at() + segments.headers_len;
         Some(Self { protocol, cut, packets: segments.count, bytes: bytes + (segments.count - 1) * headers })
     }
 }
 
 /// Takes off all headers but the outer Ethernet header. `None`: the packet is as it was.
 #[inline(always)]
-fn cut(skb: Skb, session: &RxSession, outer: &Outer, frame: &Frame) -> Option<()> {
+fn cut(skb: Skb, session: &RxSession, outer: Outer, frame: &Frame) -> Option<()> {
     let fixed = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
     let by = -(frame.cut as i32);
     let decap = match (outer.flags & layout::IPV6 != 0, frame.protocol) {
@@ -249,10 +260,4 @@ fn checksum(header: [u32; 5]) -> u64 {
         + u64::from(header[4]);
     let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
     (sum & 0xffff) + (sum >> 16)
-}
-
-#[inline(always)]
-fn concat(first: u32, second: u32) -> [u8; 8] {
-    let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
-    [a, b, c, d, e, f, g, h]
 }

@@ -1,12 +1,11 @@
 //! A packet in the kernel, and what the kernel's helpers do with it.
 
 use core::mem::size_of;
+use core::ptr::null_mut;
 
-use aya_ebpf::bindings::{__sk_buff, BPF_F_INGRESS, bpf_redir_neigh};
+use aya_ebpf::bindings::{__sk_buff, BPF_F_INGRESS};
 use aya_ebpf::helpers::r#gen as helper;
 use aya_ebpf::programs::TcContext;
-
-use crate::layout::NextHop;
 
 /// `-EALREADY` of `bpf_skb_adjust_room`: the packet is marked as encapsulated.
 pub const EALREADY: i64 = -114;
@@ -193,10 +192,11 @@ pub fn leave(ifindex: u32) -> i32 {
     unsafe { helper::bpf_redirect(ifindex, 0) as i32 }
 }
 
-/// The packet is to leave by this device, with the Ethernet header that the next hop needs.
+/// The packet is to leave by this device, to whom the kernel's table of routes says. It must be of the family that `skb->protocol` says.
 #[inline(always)]
-pub fn leave_to(ifindex: u32, next_hop: &NextHop) -> i32 {
-    let params = (&raw const *next_hop).cast_mut().cast::<bpf_redir_neigh>();
-    // SAFETY: a helper call, which only reads `params`.
-    unsafe { helper::bpf_redirect_neigh(ifindex, params, size_of::<NextHop>() as i32, 0) as i32 }
+pub fn leave_by_route(ifindex: u32) -> i32 {
+    // Told the next hop itself the kernel would look for none, but a packet that waits for the neighbour's address would then leave by the route that it came
+    // here by, with the wrong Ethernet header or none.
+    // SAFETY: a helper call.
+    unsafe { helper::bpf_redirect_neigh(ifindex, null_mut(), 0, 0) as i32 }
 }

@@ -39,13 +39,13 @@ struct Link {
     protocol: u16,
 }
 
-/// Who fills in the outer Ethernet header.
+/// How it leaves.
 enum Way {
-    /// The kernel.
-    NextHop,
-    /// User space has.
+    /// To the Ethernet address that user space has found out.
     Known,
-    /// There was no memory, and the frame is spoilt.
+    /// As the kernel's table of routes says.
+    Route,
+    /// Not at all: there was no memory, and the frame is spoilt.
     Nowhere,
 }
 
@@ -64,17 +64,12 @@ pub fn carry(skb: Skb) -> Option<i32> {
     // SAFETY: this CPU's, and no other program runs on it meanwhile.
     let counters = unsafe { &mut *counters };
     let emitted = emit(skb, session, &frame, counters.next_id as u16);
-    match way {
-        Way::NextHop if emitted.is_some() => {
-            count(counters, session, &frame);
-            Some(skb::leave_to(session.ifindex, &session.next_hop))
-        }
-        Way::Known if emitted.is_some() => {
-            count(counters, session, &frame);
-            Some(skb::leave(session.ifindex))
-        }
-        _ => Some(TC_ACT_SHOT),
+    if emitted.is_none() || matches!(way, Way::Nowhere) {
+        return Some(TC_ACT_SHOT);
     }
+    count(counters, session, &frame);
+    let is_known = matches!(way, Way::Known);
+    Some(if is_known { skb::leave(session.ifindex) } else { skb::leave_by_route(session.ifindex) })
 }
 
 impl Frame {
@@ -151,20 +146,20 @@ impl Link {
 #[inline(always)]
 fn make_room(skb: Skb, session: &TxSession, frame: &Frame) -> Option<Way> {
     let room = session.headers_len - ETHERNET_LEN + frame.link_len();
+    let way = if session.flags & LINK != 0 { Way::Known } else { Way::Route };
     if skb::is_ip(frame.protocol) {
         let tag = if frame.is_tagged() { u64::from(TAG_LEN) << ENCAP_L2_SHIFT } else { 0 };
         match skb.adjust_room(room as i32, session.room_flags + tag) {
-            0 if frame.link.is_some() => return Some(Way::NextHop),
-            0 => return Some(skb.change_head(ETHERNET_LEN).map_or(Way::Nowhere, |()| Way::NextHop)),
+            0 if frame.link.is_some() => return Some(way),
+            0 => return Some(skb.change_head(ETHERNET_LEN).map_or(Way::Nowhere, |()| way)),
             // It has come out of a tunnel and is marked so still, which does no harm to a plain frame.
             EALREADY if frame.packets == 1 => {}
             _ => return None,
         }
     }
-    // The kernel asks the packet itself of which family the next hop is.
+    // What follows leaves `skb->protocol` as it is, and the kernel's routing goes by that.
     let outer = if session.flags & IPV6 == 0 { skb::IPV4 } else { skb::IPV6 };
-    let way = if frame.protocol == outer { Way::NextHop } else { Way::Known };
-    if frame.protocol != outer && session.flags & LINK == 0 {
+    if matches!(way, Way::Route) && frame.protocol != outer {
         return None;
     }
     // Two tags, one of them beside the frame: that one could not be taken away alone.

@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use crate::layout::{
-    ARRIVE, ETHERNET_LEN, HEADERS_MAX, IPV6, LINK, NextHop, PATTERN_LEN, PPP, RxKey, RxSession, TxSession,
-    UDP,
+    ARRIVE, ETHERNET_LEN, HEADERS_MAX, IPV6, LINK, PATTERN_LEN, PPP, RxKey, RxSession, TxSession, UDP,
 };
 use crate::{Carrier, Deliver, Pattern, Payload, Refused, Rx, Session, Tx};
 
@@ -41,9 +40,6 @@ pub(crate) fn tx_session(session: &Session, tx: &Tx, handle: u32) -> Result<(u32
     if tx.header.is_empty() || tx.header.len() > Tx::HEADER_MAX {
         return Err(Refused::Header);
     }
-    if session.local.is_ipv6() && tx.route.next_hop.is_ipv4() {
-        return Err(Refused::Families);
-    }
     let mut headers = ethernet(session, tx);
     let ip = ip_header(session, tx);
     headers.extend_from_slice(&ip);
@@ -76,7 +72,6 @@ pub(crate) fn tx_session(session: &Session, tx: &Tx, handle: u32) -> Result<(u32
         checksum: sum(&ip),
         mark: tx.mark,
         ifindex: tx.route.ifindex,
-        next_hop: next_hop(tx.route.next_hop),
         handle,
         flags,
         padding: 0,
@@ -119,17 +114,19 @@ pub(crate) fn rx_session(session: &Session, rx: &Rx, handle: u32) -> Result<(RxK
         Deliver::At(ifindex) => (ifindex, ARRIVE),
         Deliver::Through(ifindex) => (ifindex, 0),
     };
-    let ports = match session.carrier {
-        Carrier::Udp { local_port, peer_port } => [peer_port.to_be(), local_port.to_be()],
-        Carrier::Ip => [0; 2],
-    };
+    let [peer_port, local_port] = ports(session.carrier);
     let id = <[u8; 4]>::try_from(id.as_slice()).map_err(|_| Refused::Header)?;
-    let key = RxKey { id: u32::from_ne_bytes(id), port: ports[1], flags: key_flags(session), version };
+    let key = RxKey {
+        id: u32::from_ne_bytes(id),
+        port: u16::from_ne_bytes(local_port),
+        flags: key_flags(session),
+        version,
+    };
     let value = RxSession {
         addresses: addresses(session.peer, session.local),
         pattern: message.pattern,
         mask: message.mask,
-        ports,
+        ports: u32::from_ne_bytes(concat(peer_port, local_port)),
         frame_at: u32::try_from(message.len).map_err(|_| Refused::Header)?,
         ifindex,
         handle,
@@ -137,6 +134,18 @@ pub(crate) fn rx_session(session: &Session, rx: &Rx, handle: u32) -> Result<(RxK
         padding: 0,
     };
     Ok((key, value))
+}
+
+/// The peer's port and ours, as they stand in a packet.
+fn ports(carrier: Carrier) -> [[u8; 2]; 2] {
+    match carrier {
+        Carrier::Udp { local_port, peer_port } => [peer_port.to_be_bytes(), local_port.to_be_bytes()],
+        Carrier::Ip => [[0; 2]; 2],
+    }
+}
+
+fn concat([a, b]: [u8; 2], [c, d]: [u8; 2]) -> [u8; 4] {
+    [a, b, c, d]
 }
 
 /// How a message starts.
@@ -208,15 +217,6 @@ fn octets(address: IpAddr) -> Vec<u8> {
 /// The ones' complement sum of an IP header, not folded.
 fn sum(header: &[u8]) -> u32 {
     header.chunks_exact(2).map(|word| u32::from(u16::from_ne_bytes([word[0], word[1]]))).sum()
-}
-
-fn next_hop(address: IpAddr) -> NextHop {
-    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let mut padded = [0; 16];
-    for (place, octet) in padded.iter_mut().zip(octets(address)) {
-        *place = octet;
-    }
-    NextHop { family: family.unsigned_abs(), address: padded }
 }
 
 /// Source and destination as they stand in a packet.

@@ -73,10 +73,8 @@ impl Tx {
 pub struct Route {
     /// Index of the device that it leaves by.
     pub ifindex: u32,
-    /// Who gets it there: the gateway, or the peer itself. The kernel finds out the link-layer address and keeps it fresh.
-    pub next_hop: IpAddr,
-    /// The link-layer addresses, for frames of which the kernel cannot do so: ARP and whatever else is not IP, some forwarded ones. `None`: those
-    /// stay with the user path.
+    /// The link-layer addresses, which is fastest: whoever gives them has to watch the next hop's, and to keep the kernel's knowledge of it fresh. `None`: the
+    /// kernel finds route and neighbour for each packet; frames that its routing cannot take (ARP, and whatever else is not IP) stay with the user path.
     pub link: Option<Link>,
     /// Bytes of the largest IP packet that gets there. Larger frames stay with the user path, which may fragment.
     pub mtu: u32,

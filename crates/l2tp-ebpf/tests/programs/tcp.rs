@@ -1,0 +1,33 @@
+//! Streams of TCP.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::host::Host;
+
+/// Sends `megabytes` from one host to an address of the other and compares each byte; it takes less than a minute.
+pub(crate) fn transfer(from: &Host, to: &Host, address: IpAddr, megabytes: usize) {
+    let listener = to.here(|| TcpListener::bind(SocketAddr::new(address, 0)).unwrap());
+    let target = listener.local_addr().unwrap();
+    let block: Vec<u8> = (0..1_048_576_u32).map(|at| (at * 7 + (at >> 8)).to_le_bytes()[0]).collect();
+    std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let mut received = vec![0; block.len()];
+            for number in 0..megabytes {
+                stream.read_exact(&mut received).unwrap();
+                assert!(received == block, "megabyte {number} differs");
+            }
+            assert_eq!(stream.read(&mut received).unwrap(), 0);
+        });
+        let mut stream = from.here(|| TcpStream::connect_timeout(&target, Duration::from_secs(20)).unwrap());
+        stream.set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+        for _ in 0..megabytes {
+            stream.write_all(&block).unwrap();
+        }
+        stream.shutdown(Shutdown::Write).unwrap();
+        receiver.join().unwrap();
+    });
+}
