@@ -6,7 +6,7 @@
 //!   it is by now, and its end
 //! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
 //! - [`door`], [`creds`]: the management socket, and who may use it; [`pair`]: descriptors that stand for sockets of ours
-//! - [`poller`], [`signals`], [`clock`]: what a worker waits for
+//! - [`poller`], [`signals`], [`clock`]: what a worker waits for; [`linger`]: a moment without sleep before that
 //! - [`sockopt`]: socket options by number; [`limits`]: how many descriptors this process may have
 //!
 //! Every function passes the kernel's errno through unchanged in [`std::io::Error::raw_os_error`], because the
@@ -26,6 +26,7 @@ pub mod genl;
 pub mod inet_diag;
 pub mod last_close;
 pub mod limits;
+pub mod linger;
 mod mmsg;
 mod netlink;
 pub mod netns;
