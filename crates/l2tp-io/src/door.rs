@@ -4,6 +4,7 @@
 //! An abstract name has no permissions: whoever listens asks [`crate::creds`] about every caller, and whoever connects
 //! about the listener.
 
+use crate::linger::Linger;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::sockopt;
 use rustix::net::{
@@ -150,10 +151,32 @@ impl DoorStream {
     /// than allowed or than this process may open: the message is gone, its descriptors are closed, the stream goes
     /// on. `ECONNRESET` when the other side hung up with messages unread.
     pub fn recv(&self, buffer: &mut [u8], fds: &mut Vec<OwnedFd>) -> io::Result<usize> {
+        self.recv_with(buffer, fds, RecvFlags::empty())
+    }
+
+    /// As [`DoorStream::recv`], for what will soon be here: looks for a moment before it sleeps.
+    ///
+    /// # Errors
+    /// As [`DoorStream::recv`].
+    pub fn recv_awake(
+        &self,
+        buffer: &mut [u8],
+        fds: &mut Vec<OwnedFd>,
+        linger: &mut Linger,
+    ) -> io::Result<usize> {
+        let is_nothing = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        let look = || match self.recv_with(buffer, fds, RecvFlags::DONTWAIT) {
+            Err(error) if is_nothing(&error) => None,
+            received => Some(received),
+        };
+        linger.find(look).unwrap_or_else(|| self.recv(buffer, fds))
+    }
+
+    fn recv_with(&self, buffer: &mut [u8], fds: &mut Vec<OwnedFd>, flags: RecvFlags) -> io::Result<usize> {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(buffer)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
+        let flags = flags | RecvFlags::CMSG_CLOEXEC;
         let message =
             rustix::io::retry_on_intr(|| recvmsg(&self.descriptor, &mut parts, &mut control, flags))?;
         let kept = fds.len();

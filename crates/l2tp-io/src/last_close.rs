@@ -1,16 +1,15 @@
 //! The moment at which the last descriptor of a program's socket is closed, seen without holding one.
 //!
-//! The kernel tells of it (sock_diag(7), `CONFIG_INET_UDP_DIAG`). Where it does not, or where some of its words were lost, an
-//! epoll set knows: it keeps no socket alive, and what is closed is no longer in its list in /proc (proc_pid_fdinfo(5)).
+//! The kernel tells of it (sock_diag(7), `CONFIG_INET_UDP_DIAG`). Where it does not, or where some of its words were lost,
+//! [`Alive`] knows.
 
+use crate::alive::Alive;
 use crate::inet_diag::{UdpDeath, UdpDeaths};
 use crate::sockopt;
-use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Nanoseconds between two looks at the list where the kernel tells nothing: five a second.
 const PERIOD: i64 = 200_000_000;
@@ -18,7 +17,7 @@ const PERIOD: i64 = 200_000_000;
 /// Sockets that wait to be closed, by SO_COOKIE.
 pub struct LastClose {
     known: BTreeSet<u64>,
-    set: OwnedFd,
+    alive: Alive,
     news: News,
 }
 
@@ -36,10 +35,9 @@ impl LastClose {
     /// # Errors
     /// Those of epoll_create(2) and timerfd_create(2).
     pub fn open() -> io::Result<Self> {
-        let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let news =
             UdpDeaths::open().map_or_else(|_| timer().map(News::Timer), |deaths| Ok(News::Told(deaths)))?;
-        let closes = Self { known: BTreeSet::new(), set, news };
+        let closes = Self { known: BTreeSet::new(), alive: Alive::new()?, news };
         closes.rest()?;
         Ok(closes)
     }
@@ -64,11 +62,8 @@ impl LastClose {
                 News::Timer(timer) => set_period(timer, PERIOD)?,
             }
         }
-        match epoll::add(&self.set, &socket, EventData::new_u64(cookie), EventFlags::empty()) {
-            // In the list since it carried a tunnel before.
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
-        }
+        // It may be in the set since it carried a tunnel before.
+        self.alive.add(&socket, cookie)?;
         self.known.insert(cookie);
         Ok(())
     }
@@ -109,20 +104,12 @@ impl LastClose {
 
     /// Takes out what is in the list no more.
     fn missing(&mut self) -> Vec<u64> {
-        let path = format!("/proc/self/fdinfo/{}", self.set.as_raw_fd());
         // Without /proc nothing can be known to be gone.
-        let Ok(list) = std::fs::read_to_string(path) else { return Vec::new() };
-        let open: BTreeSet<u64> = list.lines().filter_map(listed).collect();
+        let Ok(open) = self.alive.numbers() else { return Vec::new() };
         let gone: Vec<u64> = self.known.difference(&open).copied().collect();
         self.known = self.known.intersection(&open).copied().collect();
         gone
     }
-}
-
-/// The data of a line "tfd: … events: … data: HEX …".
-fn listed(line: &str) -> Option<u64> {
-    let (_, rest) = line.split_once("data:")?;
-    u64::from_str_radix(rest.split_whitespace().next()?, 16).ok()
 }
 
 /// A timer that does not run yet.

@@ -4,9 +4,10 @@
 //! - [`tap`], [`offload`]: the pseudowire's network device and its super-frames
 //! - [`rawudp`], [`divert`], [`inet_diag`], [`last_close`]: a program's own UDP socket: its data packets, what is left to the program, where
 //!   it is by now, and its end
+//! - [`alive`]: which of the files that were given away are still open
 //! - [`rtnl`], [`netns`]: links, addresses, routes, network namespaces; [`genl`]: the kernel's generic netlink
 //! - [`door`], [`creds`]: the management socket, and who may use it; [`pair`]: descriptors that stand for sockets of ours
-//! - [`poller`], [`signals`], [`clock`]: what a worker waits for
+//! - [`poller`], [`signals`], [`clock`]: what a worker waits for; [`linger`]: a moment without sleep before that
 //! - [`sockopt`]: socket options by number; [`limits`]: how many descriptors this process may have
 //!
 //! Every function passes the kernel's errno through unchanged in [`std::io::Error::raw_os_error`], because the
@@ -16,6 +17,7 @@
     reason = "system calls that rustix does not cover; unsafe code lives in this crate only"
 )]
 
+pub mod alive;
 pub mod batch;
 pub mod clock;
 mod cmsg;
@@ -26,6 +28,7 @@ pub mod genl;
 pub mod inet_diag;
 pub mod last_close;
 pub mod limits;
+pub mod linger;
 mod mmsg;
 mod netlink;
 pub mod netns;

@@ -1,5 +1,6 @@
 //! Waiting: a thin epoll with exact timeouts, and a waker.
 
+use crate::linger::Linger;
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd, poll};
 use rustix::io::Errno;
@@ -127,6 +128,20 @@ impl Poller {
             Ok(_) => self.collect(events, Some(&ZERO)),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// As [`Poller::wait`], for one who is asked many times in a row: looks for a moment before it sleeps.
+    ///
+    /// # Errors
+    /// As [`Poller::wait`].
+    pub fn wait_awake(
+        &self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+        linger: &mut Linger,
+    ) -> io::Result<usize> {
+        let look = || Some(self.collect(events, Some(&ZERO))).filter(|ready| !matches!(ready, Ok(0)));
+        linger.find(look).unwrap_or_else(|| self.wait(events, timeout))
     }
 
     fn collect(&self, events: &mut Events, timeout: Option<&Timespec>) -> io::Result<usize> {

@@ -16,6 +16,7 @@ use l2tp_abi::nl::{
     done_errno,
 };
 use l2tp_io::door::{DoorStream, MAX_MESSAGE, NAME};
+use l2tp_io::linger::Linger;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
@@ -35,6 +36,7 @@ const OURSELVES: Actor = Actor { port: 0, privileged: true, options: 0 };
 pub(crate) struct Door {
     stream: DoorStream,
     buffer: Vec<u8>,
+    linger: Linger,
     /// Under which ids it serves the family "l2tp".
     pub(crate) ids: Ids,
     /// The id of the family "ferrowire".
@@ -49,7 +51,13 @@ impl Door {
     pub(crate) fn open() -> io::Result<Self> {
         let stream = DoorStream::connect(NAME)?;
         stream.set_timeout(Some(PATIENCE))?;
-        let mut door = Self { stream, buffer: vec![0; MAX_MESSAGE], ids: Ids::default(), own: 0 };
+        let mut door = Self {
+            stream,
+            buffer: vec![0; MAX_MESSAGE],
+            linger: Linger::default(),
+            ids: Ids::default(),
+            own: 0,
+        };
         door.ids = Ids::of(&door.family(L2TP_GENL_NAME)?);
         door.own = door.family(FERROWIRE_GENL_NAME)?.id;
         Ok(door)
@@ -230,7 +238,7 @@ impl Door {
     }
 
     fn receive_with(&mut self, descriptors: &mut Vec<OwnedFd>) -> io::Result<Vec<u8>> {
-        let length = self.stream.recv(&mut self.buffer, descriptors)?;
+        let length = self.stream.recv_awake(&mut self.buffer, descriptors, &mut self.linger)?;
         if length == 0 {
             return Err(Errno::PIPE.into());
         }
@@ -261,7 +269,16 @@ mod tests {
     fn door() -> (Door, DoorStream) {
         let (stream, daemon) = DoorStream::pair().unwrap();
         stream.set_timeout(Some(PATIENCE)).unwrap();
-        (Door { stream, buffer: vec![0; MAX_MESSAGE], ids: Ids::default(), own: OWN }, daemon)
+        (
+            Door {
+                stream,
+                buffer: vec![0; MAX_MESSAGE],
+                linger: Linger::default(),
+                ids: Ids::default(),
+                own: OWN,
+            },
+            daemon,
+        )
     }
 
     /// Answers a request of the family `kind`.

@@ -7,10 +7,10 @@ use std::os::fd::OwnedFd;
 
 use l2tp_abi::genl::ferrowire::Actor;
 use l2tp_abi::genl::ferrowire::socket::{ADDRESS_MAX, SocketAnswer, SocketCall, SocketRequest};
+use l2tp_io::alive::Alive;
 use rustix::io::Errno;
 use rustix::net::AddressFamily;
 
-use crate::alive::Alive;
 use crate::genl::SOCKETS_MAX;
 use crate::namespace::Identity;
 use crate::notify::{Answer, Call};

@@ -16,7 +16,6 @@
     reason = "seccomp, another process's memory, fork: system calls that rustix does not cover"
 )]
 
-mod alive;
 mod daemon;
 mod defer;
 mod door;

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use l2tp_io::linger::Linger;
 use l2tp_io::poller::{Events, Interest, Poller};
 
 use crate::daemon::Starter;
@@ -59,6 +60,7 @@ pub(crate) struct Supervisor {
     pub(crate) seen: Ids,
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) poller: Poller,
+    linger: Linger,
     /// The namespace that we are in.
     home: Identity,
     /// A socket may have no room for what is there for it.
@@ -90,6 +92,7 @@ impl Supervisor {
             seen,
             waiting: Vec::new(),
             poller,
+            linger: Linger::default(),
             home: starter_home,
             is_backed_up: false,
             last_tick: Instant::now(),
@@ -112,7 +115,7 @@ impl Supervisor {
     pub(crate) fn run(&mut self) -> io::Result<Woken> {
         let mut events = Events::with_capacity(EVENTS);
         loop {
-            self.poller.wait(&mut events, self.patience())?;
+            self.poller.wait_awake(&mut events, self.patience(), &mut self.linger)?;
             for event in events.iter() {
                 match event.token {
                     LISTENER if event.closed => return Ok(Woken::AllEnded),

@@ -3,12 +3,12 @@
 use l2tp_abi::Errno;
 use l2tp_core::host::Caller;
 
-/// Sockets of one kind that all callers without privilege may have together.
+/// Sockets of one kind, or tunnels made by them, that all callers without privilege may have together.
 pub const UNPRIVILEGED_MAX: usize = 512;
-/// Sockets of one kind that one user without privilege may have.
+/// Sockets of one kind, or tunnels made by them, that one user without privilege may have.
 pub const USER_MAX: usize = 64;
 
-/// Whether `caller` may have another socket beside those of `owners`.
+/// Whether `caller` may have another socket or tunnel beside those of `owners`.
 ///
 /// # Errors
 /// `EMFILE` when this user has too many, `ENFILE` when all without privilege have.

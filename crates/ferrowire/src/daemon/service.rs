@@ -11,6 +11,7 @@ use anyhow::Context;
 use l2tp_datapath::{Datapath, NetEngine, Path, SystemHost};
 use l2tp_io::creds::{caller_may_administer, caller_user};
 use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
+use l2tp_io::linger::Linger;
 use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
 use l2tp_mgmt::netlink::announce_deaths;
@@ -87,9 +88,10 @@ impl Service {
     /// Serves until told to end.
     pub(super) fn run(&mut self) -> anyhow::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
+        let mut linger = Linger::default();
         loop {
             let timeout = self.host.follow_after();
-            self.poller.wait(&mut events, timeout).context("cannot wait for requests")?;
+            self.poller.wait_awake(&mut events, timeout, &mut linger).context("cannot wait for requests")?;
             if events.iter().next().is_none() {
                 self.host.follow_sockets();
             }

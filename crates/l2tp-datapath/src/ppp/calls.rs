@@ -54,6 +54,13 @@ impl Devices for Units<'_> {
     }
 }
 
+/// Who calls a socket, and who opened it: whoever asks on a program's behalf has its own privilege.
+#[derive(Clone, Copy)]
+struct Program {
+    port: u32,
+    owner: Caller,
+}
+
 impl SystemHost {
     /// Opens a PPPoL2TP socket.
     pub(crate) fn open_pppol2tp(&self, caller: &Caller) -> Answer {
@@ -100,7 +107,10 @@ impl SystemHost {
             return Err(Errno::EBADF);
         }
         let answer = match entry.open {
-            Open::Socket(key) => self.call_socket(engine, &mut state, caller, (number, key), call, beside),
+            Open::Socket(key) => {
+                let program = Program { port: caller.port, owner: entry.owner };
+                self.call_socket(engine, &mut state, program, (number, key), call, beside)
+            }
             Open::File(key) => self.call_file(&mut state, key, call),
         };
         answer.map(|answer| (answer, None))
@@ -110,7 +120,7 @@ impl SystemHost {
         &mut self,
         engine: &mut NetEngine,
         state: &mut PppState,
-        caller: &Caller,
+        program: Program,
         (number, key): (u64, SocketKey),
         call: SocketCall<'_>,
         beside: Beside,
@@ -119,8 +129,8 @@ impl SystemHost {
         let mut on = Subsystem { engine, host: self, ppp };
         match call {
             SocketCall::Connect(address) => {
-                let pid = i32::try_from(caller.port).unwrap_or_default();
-                sockets.connect(&mut on, key, Connect { address, pid, descriptor: beside })?;
+                let (pid, owner) = (i32::try_from(program.port).unwrap_or_default(), program.owner);
+                sockets.connect(&mut on, key, Connect { address, pid, owner, descriptor: beside })?;
                 Ok(SocketAnswer::Done)
             }
             SocketCall::Name | SocketCall::Peer => sockets.name(&on, key).map(SocketAnswer::Address),

@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use l2tp_abi::nl::{Messages, NLMSG_OVERRUN};
+use l2tp_io::alive::Alive;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
-use crate::alive::Alive;
 use crate::namespace::{Identity, Injector};
 
 /// Sockets that programs may have open; those above are not emulated.

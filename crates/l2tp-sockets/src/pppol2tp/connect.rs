@@ -1,9 +1,11 @@
 //! `connect` (`pppol2tp_connect`): a socket finds its tunnel and its session, or makes them.
 
 use super::{Connection, Pppol2tp, SocketKey, Subsystem};
+use crate::quota;
 use core::time::Duration;
 use l2tp_abi::Errno;
 use l2tp_abi::sockaddr::SockaddrPppol2tp;
+use l2tp_core::host::Caller;
 use l2tp_core::{
     Cookie, Encap, Error, Host, L2specType, PwType, SessionConfig, SessionKey, SessionSelector, SocketConfig,
     TunnelConfig, TunnelKey,
@@ -16,6 +18,8 @@ pub struct Connect<'a, D> {
     pub address: &'a [u8],
     /// The process that calls.
     pub pid: i32,
+    /// Who opened the socket. Without privilege they can have so many tunnels made.
+    pub owner: Caller,
     /// What it has open at the number that the address names, if anything. Looked at when a tunnel is made.
     pub descriptor: Option<D>,
 }
@@ -28,7 +32,8 @@ impl Pppol2tp {
     ///
     /// # Errors
     /// `EINVAL`: no address of this family, or tunnel id 0; `ENOENT`: no such tunnel; `EBUSY`: connected already; `EPROTOTYPE`: not
-    /// a PPP session; `EEXIST`: another socket has it, or its id is taken; those of making a tunnel and a session.
+    /// a PPP session; `EEXIST`: another socket has it, or its id is taken; those of making a tunnel and a session; those of
+    /// [`quota::admit`], where the kernel has no bound.
     pub fn connect<H: Host>(
         &mut self,
         on: &mut Subsystem<'_, H>,
@@ -45,7 +50,7 @@ impl Pppol2tp {
         let is_management = address.s_session == 0 && address.d_session == 0;
         let (tunnel, made) = match on.engine.find_tunnel(address.s_tunnel) {
             Ok(tunnel) => (tunnel, false),
-            Err(_) if is_management => (make_tunnel(on, &address, call.descriptor)?, true),
+            Err(_) if is_management => (self.make_tunnel(on, &address, call.owner, call.descriptor)?, true),
             Err(_) => return Err(Errno::ENOENT),
         };
         let connected = self.connect_session(on, key, tunnel, &address, call.pid);
@@ -54,6 +59,27 @@ impl Pppol2tp {
             let _: Result<(), Error> = on.engine.delete_tunnel(on.host, address.s_tunnel);
         }
         connected
+    }
+
+    /// Makes a tunnel, if its maker has not too many.
+    fn make_tunnel<H: Host>(
+        &mut self,
+        on: &mut Subsystem<'_, H>,
+        address: &SockaddrPppol2tp,
+        maker: Caller,
+        descriptor: Option<H::Descriptor>,
+    ) -> Result<TunnelKey, Errno>
+    where
+        H::Device: Clone,
+    {
+        if maker.privileged {
+            return make_tunnel(on, address, descriptor);
+        }
+        self.makers.retain(|tunnel, _| on.engine.tunnel(*tunnel).is_some());
+        quota::admit(self.makers.values(), &maker)?;
+        let tunnel = make_tunnel(on, address, descriptor)?;
+        self.makers.insert(tunnel, maker);
+        Ok(tunnel)
     }
 
     fn connect_session<H: Host>(

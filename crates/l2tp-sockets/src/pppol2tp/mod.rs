@@ -21,6 +21,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use l2tp_abi::Errno;
 use l2tp_abi::sockaddr::{Pppol2tpForm, SockaddrPppol2tp};
+use l2tp_core::host::Caller;
 use l2tp_core::slots::{Key, Slots};
 use l2tp_core::{Engine, Host, Instant, SessionKey, SocketConfig, TunnelKey};
 
@@ -53,6 +54,8 @@ pub struct Pppol2tp {
     by_session: BTreeMap<SessionKey, SocketKey>,
     /// Bytes that wait on all sockets.
     queued_bytes: usize,
+    /// Who without privilege made a tunnel; of those that are gone too, until another is made.
+    makers: BTreeMap<TunnelKey, Caller>,
 }
 
 /// A socket.

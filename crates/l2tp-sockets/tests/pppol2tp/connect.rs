@@ -1,9 +1,11 @@
 //! `connect`, rule by rule.
 
-use crate::lab::{Descriptor, Lab, of_form, v2};
+use crate::lab::{Descriptor, Lab, ROOT, of_form, v2};
 use l2tp_abi::Errno;
 use l2tp_abi::sockaddr::Pppol2tpForm;
+use l2tp_core::host::Caller;
 use l2tp_core::{Encap, L2specType, PwType};
+use l2tp_sockets::quota::{UNPRIVILEGED_MAX, USER_MAX};
 
 #[test]
 fn what_is_an_address() {
@@ -168,4 +170,33 @@ fn each_session_has_a_channel_of_its_own() {
         })
         .collect();
     assert_eq!(indices, [1, 2, 3, 4]);
+}
+
+#[test]
+fn tunnels_of_users_without_privilege_are_counted_while_they_live() {
+    let mut lab = Lab::default();
+    let mut next = 1;
+    let mut make = |lab: &mut Lab, user, privileged| {
+        let (key, owner) = (lab.open(), Caller { user, privileged, ..ROOT });
+        next += 1;
+        let made = lab.connect_of(owner, key, &v2(next, 0, 2, 0).emit(), Some(Descriptor::Udp4));
+        // A tunnel outlives its management socket: the bound on sockets is none on tunnels.
+        lab.close(key);
+        made.map(|()| next)
+    };
+    let users = 1..=u32::try_from(UNPRIVILEGED_MAX / USER_MAX).unwrap();
+    let mut tunnels = Vec::new();
+    for user in users {
+        tunnels.extend((0..USER_MAX).map(|_| make(&mut lab, user, false).unwrap()));
+        assert_eq!(make(&mut lab, user, false), Err(Errno::EMFILE));
+    }
+    assert_eq!(make(&mut lab, 1000, false), Err(Errno::ENFILE));
+    assert!(make(&mut lab, 0, true).is_ok());
+    let (_, on) = lab.on();
+    on.engine.delete_tunnel(on.host, tunnels[0]).unwrap();
+    assert!(make(&mut lab, 1000, false).is_ok());
+    assert_eq!(make(&mut lab, 1000, false), Err(Errno::ENFILE));
+    // Who makes none is refused nothing.
+    let (key, owner) = (lab.open(), Caller { user: 1000, privileged: false, ..ROOT });
+    assert_eq!(lab.connect_of(owner, key, &v2(tunnels[1], 0, 2, 0).emit(), None), Ok(()));
 }

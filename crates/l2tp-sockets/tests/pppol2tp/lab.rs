@@ -2,7 +2,7 @@
 
 use l2tp_abi::Errno;
 use l2tp_abi::sockaddr::{Pppol2tpForm, SockaddrPppol2tp};
-use l2tp_core::host::DeviceRequest;
+use l2tp_core::host::{Caller, DeviceRequest};
 use l2tp_core::{
     Encap, Endpoints, Engine, Host, Instant, PwType, SessionConfig, SessionKey, SessionSelector,
     SocketConfig, TunnelConfig, TunnelKey,
@@ -109,6 +109,7 @@ pub(crate) struct Lab {
 }
 
 pub(crate) const PID: i32 = 4711;
+pub(crate) const ROOT: Caller = Caller { connection: 16, user: 0, privileged: true, port: 4711 };
 
 /// The address of an L2TPv2 session, tunnel descriptor 3.
 pub(crate) fn v2(s_tunnel: u32, s_session: u32, d_tunnel: u32, d_session: u32) -> SockaddrPppol2tp {
@@ -148,8 +149,19 @@ impl Lab {
         address: &[u8],
         descriptor: Option<Descriptor>,
     ) -> Result<(), Errno> {
+        self.connect_of(ROOT, key, address, descriptor)
+    }
+
+    /// On a socket that `owner` opened.
+    pub(crate) fn connect_of(
+        &mut self,
+        owner: Caller,
+        key: SocketKey,
+        address: &[u8],
+        descriptor: Option<Descriptor>,
+    ) -> Result<(), Errno> {
         let (sockets, mut on) = self.on();
-        let answer = sockets.connect(&mut on, key, Connect { address, pid: PID, descriptor });
+        let answer = sockets.connect(&mut on, key, Connect { address, pid: PID, owner, descriptor });
         self.tell_ends();
         answer
     }

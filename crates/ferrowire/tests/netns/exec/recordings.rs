@@ -30,8 +30,9 @@ const ONCE: [(&str, &str); 2] = [
 ];
 
 /// What brings about, behind the refusal, what was there when the rest was recorded: the second session, its device's
-/// name, and a device that has the first one's.
+/// name, and a device that has the first one's. The first goes a moment after its session.
 const AS_RECORDED: &str = "set -e; ip l2tp del session tunnel_id 1 session_id 10
+    for round in $(seq 100); do ip link show l2tpeth0 > /dev/null 2>&1 || break; sleep 0.1; done
     ip tuntap add l2tpeth0 mode tap
     ip l2tp add session tunnel_id 1 session_id 10 peer_session_id 21 name l2tpeth1";
 

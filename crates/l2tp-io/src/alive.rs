@@ -1,32 +1,47 @@
-//! Which of the sockets that were given away are still open somewhere, without keeping any of them open.
+//! Which files are still open somewhere, without keeping any of them open.
 //!
 //! An epoll set does not hold what it watches: an entry vanishes when the last copy of its file is closed, in whatever
 //! process. /proc/self/fdinfo lists the entries (proc_pid_fdinfo(5)).
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::event::epoll;
+use rustix::io::Errno;
 
 /// A set of files, each known by a number.
-pub(crate) struct Alive {
+pub struct Alive {
     epoll: OwnedFd,
 }
 
 impl Alive {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// An empty set.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOMEM` of epoll_create1(2).
+    pub fn new() -> io::Result<Self> {
         Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? })
     }
 
-    /// Adds a file under `number`. To be called before our copy is closed, while others are open.
-    pub(crate) fn add(&self, file: impl AsFd, number: u64) -> io::Result<()> {
+    /// Adds a file under `number`; one that is in the set already keeps its number. To be called before our copy is closed,
+    /// while others are open.
+    ///
+    /// # Errors
+    /// `ENOSPC` at the limit of /proc/sys/fs/epoll/max_user_watches; `EPERM` for a file that cannot be polled.
+    pub fn add(&self, file: impl AsFd, number: u64) -> io::Result<()> {
         let data = epoll::EventData::new_u64(number);
-        Ok(epoll::add(&self.epoll, file, data, epoll::EventFlags::empty())?)
+        match epoll::add(&self.epoll, file, data, epoll::EventFlags::empty()) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The numbers of those that are still open.
-    pub(crate) fn numbers(&self) -> io::Result<HashSet<u64>> {
+    ///
+    /// # Errors
+    /// Where there is no /proc, nothing can be said.
+    pub fn numbers(&self) -> io::Result<BTreeSet<u64>> {
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", self.epoll.as_raw_fd()))?;
         Ok(info.lines().filter_map(number).collect())
     }
@@ -50,10 +65,10 @@ mod tests {
         alive.add(&right, u64::MAX).unwrap();
         let copy = left.try_clone().unwrap();
         drop(left);
-        assert_eq!(alive.numbers().unwrap(), HashSet::from([0xabc, u64::MAX]));
+        assert_eq!(alive.numbers().unwrap(), BTreeSet::from([0xabc, u64::MAX]));
         drop(copy);
         // A program that another test starts has copies of all descriptors until it is executed.
-        let is_gone = |_: &i32| alive.numbers().unwrap() == HashSet::from([u64::MAX]);
+        let is_gone = |_: &i32| alive.numbers().unwrap() == BTreeSet::from([u64::MAX]);
         let wait = |_: &i32| std::thread::sleep(std::time::Duration::from_millis(10));
         assert!((0..1000).inspect(wait).any(|round| is_gone(&round)));
     }
