@@ -36,16 +36,14 @@ pub(super) struct Elapsed {
 }
 
 impl Reading {
-    /// The moment before a test. The processes are looked at first, so that this is not part of what is measured.
-    pub(super) fn before() -> anyhow::Result<Self> {
+    /// The clocks now. It takes a while to look at every process, longer when others want the processors too: what is said of the
+    /// machine is the mean of before and after, so that it is of the same moment.
+    pub(super) fn take() -> anyhow::Result<Self> {
+        let first = Self::machine()?;
         let foreign = foreign()?;
-        Ok(Self { foreign, ..Self::machine()? })
-    }
-
-    /// The moment after it.
-    pub(super) fn after() -> anyhow::Result<Self> {
-        let machine = Self::machine()?;
-        Ok(Self { foreign: foreign()?, ..machine })
+        let last = Self::machine()?;
+        let at = first.at + last.at.duration_since(first.at) / 2;
+        Ok(Self { at, idle: (first.idle + last.idle) / 2.0, foreign, ..last })
     }
 
     fn machine() -> anyhow::Result<Self> {
@@ -62,6 +60,18 @@ impl Reading {
         // A process that nobody waits for takes what it used with it.
         let foreign_seconds = (self.foreign - earlier.foreign).max(0.0);
         Elapsed { seconds, cpu_seconds: (busy - foreign_seconds).max(0.0), foreign_seconds }
+    }
+}
+
+impl Elapsed {
+    /// The same for a part, or a little more than the whole, of that time.
+    pub(super) fn scaled_to(self, seconds: f64) -> Self {
+        let factor = seconds / self.seconds;
+        Self {
+            seconds,
+            cpu_seconds: self.cpu_seconds * factor,
+            foreign_seconds: self.foreign_seconds * factor,
+        }
     }
 }
 
@@ -145,12 +155,14 @@ ctxt 99
     /// Of a thread that does nothing but compute, on a machine with other work.
     #[test]
     fn work_is_counted() {
-        let before = Reading::before().unwrap();
+        let before = Reading::take().unwrap();
         let start = Instant::now();
         while start.elapsed() < Duration::from_millis(300) {}
-        let elapsed = Reading::after().unwrap().since(&before);
+        let elapsed = Reading::take().unwrap().since(&before);
         assert!(elapsed.seconds >= 0.3, "{elapsed:?}");
         assert!(elapsed.cpu_seconds + elapsed.foreign_seconds > 0.25, "{elapsed:?}");
         assert!(elapsed.cpu_seconds <= before.processors * elapsed.seconds + 0.05, "{elapsed:?}");
+        let half = elapsed.scaled_to(elapsed.seconds / 2.0);
+        assert!((half.cpu_seconds * 2.0 - elapsed.cpu_seconds).abs() < 1e-9, "{half:?}");
     }
 }

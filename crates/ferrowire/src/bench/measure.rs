@@ -1,6 +1,6 @@
 //! What is measured of a design.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clap::ValueEnum;
@@ -117,30 +117,34 @@ impl Sample {
         let Elapsed { seconds, cpu_seconds, foreign_seconds } = elapsed;
         Self { seconds, cpu_seconds, foreign_seconds, ..Self::default() }
     }
+
+    /// The processor time; none where others left so little that it drowned in what they took.
+    pub(super) fn cost(&self) -> Option<f64> {
+        (self.cpu_seconds > 0.0).then_some(self.cpu_seconds)
+    }
 }
 
 /// Lets a load flow, and counts what of it arrives.
 fn flow(load: &Load, duration: Duration) -> anyhow::Result<Sample> {
     std::thread::sleep(WARM_UP);
-    let before = Reading::before()?;
-    let first = load.arrived();
+    let before = Reading::take()?;
+    let (start, first) = (Instant::now(), load.arrived());
     std::thread::sleep(duration);
-    let last = load.arrived();
-    let after = Reading::after()?;
+    let (seconds, last) = (start.elapsed().as_secs_f64(), load.arrived());
+    let elapsed = Reading::take()?.since(&before).scaled_to(seconds);
     ensure!(last.bytes > first.bytes, "nothing arrived");
-    Ok(Sample {
-        bytes: last.bytes - first.bytes,
-        packets: last.packets - first.packets,
-        ..Sample::of(after.since(&before))
-    })
+    let (bytes, packets) = (last.bytes - first.bytes, last.packets - first.packets);
+    Ok(Sample { bytes, packets, ..Sample::of(elapsed) })
 }
 
 fn round_trips(site: &Site, duration: Duration) -> anyhow::Result<Sample> {
     let echo = Echo::start(site)?;
     echo.series(WARM_UP)?;
-    let before = Reading::before()?;
+    let before = Reading::take()?;
+    let start = Instant::now();
     let round_trips = echo.series(duration)?;
-    let after = Reading::after()?;
+    let seconds = start.elapsed().as_secs_f64();
+    let elapsed = Reading::take()?.since(&before).scaled_to(seconds);
     let packets = round_trips.answered;
-    Ok(Sample { packets, round_trips: Some(round_trips), ..Sample::of(after.since(&before)) })
+    Ok(Sample { packets, round_trips: Some(round_trips), ..Sample::of(elapsed) })
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`design`] is a way to carry frames; set up between two hosts of its own it is a [`site`]. A [`measure`] is traffic on it
 //! ([`tcp`], [`flood`], [`echo`]) and what [`cpu`] says that it took. [`rounds`] puts all of that in turn, from a thread of its
-//! own, and [`results`] makes of it what [`table`] shows. As with the demo, whatever ends the process ends the daemons, and nothing
+//! own, and [`results`] makes of it what [`table`] and [`plot`] show. As with the demo, whatever ends the process ends the daemons, and nothing
 //! that was made has a name outside.
 
 mod cpu;
@@ -14,6 +14,7 @@ mod load;
 mod machine;
 mod measure;
 mod naive;
+mod plot;
 mod ppp;
 mod results;
 mod rounds;
@@ -22,9 +23,9 @@ mod table;
 mod tcp;
 mod underlay;
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -67,6 +68,9 @@ pub(crate) struct BenchArgs {
     /// Write everything that was measured to a file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Draw the ratios to a file, as SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Tell what came of each run as it comes
     #[arg(short, long)]
     verbose: bool,
@@ -100,6 +104,7 @@ pub(crate) fn run(args: &BenchArgs) -> ExitCode {
 
 fn perform(args: &BenchArgs) -> anyhow::Result<End> {
     let designs = designs(&args.only)?;
+    let files = Files::create(args)?;
     ensure!(
         rustix::process::geteuid().is_root(),
         "it needs root, for namespaces, devices and large socket buffers: sudo ferrowire bench"
@@ -128,7 +133,7 @@ fn perform(args: &BenchArgs) -> anyhow::Result<End> {
     runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
     let mut sites = Arc::try_unwrap(sites).map_err(|_| anyhow::anyhow!("the rounds go on"))?;
     Site::end(&mut sites)?;
-    conclude(args, &plan, &mut results)?;
+    conclude(files, &plan, &mut results)?;
     Ok(end)
 }
 
@@ -214,20 +219,38 @@ fn one(place: &Place, outcome: &anyhow::Result<Sample>) -> String {
 }
 
 /// Shows the results and writes the files.
-fn conclude(args: &BenchArgs, plan: &Plan, results: &mut Results) -> anyhow::Result<()> {
+fn conclude(files: Files, plan: &Plan, results: &mut Results) -> anyhow::Result<()> {
     results.conclude();
     let text = table::text(results, &plan.underlays, &plan.tests);
     io::stdout().write_all(text.as_bytes()).context("cannot write to stdout")?;
-    if let Some(path) = &args.json {
-        write(path, &results.json()?)?;
+    if let Some(mut file) = files.json {
+        file.write_all(results.json()?.as_bytes()).context("cannot write the JSON")?;
+    }
+    if let Some(mut file) = files.svg {
+        let picture = plot::svg(results, &plan.underlays, &plan.tests);
+        file.write_all(picture.as_bytes()).context("cannot write the SVG")?;
     }
     let faults = results.rows.iter().map(|row| row.faults.len()).sum::<usize>();
     ensure!(faults == 0, "{faults} runs failed: see above");
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+/// The files that are asked for, made before anything is measured: better found out at once that one cannot be.
+struct Files {
+    json: Option<File>,
+    svg: Option<File>,
+}
+
+impl Files {
+    fn create(args: &BenchArgs) -> anyhow::Result<Self> {
+        let create = |path: &PathBuf| {
+            File::create(path).with_context(|| format!("cannot make the file {}", path.display()))
+        };
+        Ok(Self {
+            json: args.json.as_ref().map(create).transpose()?,
+            svg: args.svg.as_ref().map(create).transpose()?,
+        })
+    }
 }
 
 fn tell(text: &str) {

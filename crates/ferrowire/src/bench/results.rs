@@ -129,7 +129,7 @@ impl Row {
 impl Medians {
     fn of(test: Test, samples: &[Sample]) -> Self {
         let median = |figure: fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(figure).collect());
-        let per_packet = median(|sample| Some(sample.cpu_seconds / (count(sample.packets)? / 1e6)));
+        let per_packet = median(|sample| Some(sample.cost()? / (count(sample.packets)? / 1e6)));
         let round_trips = Self::round_trips(samples);
         if !test.is_throughput() {
             return Self { round_trips, cpu_seconds_per_million_packets: per_packet, ..Self::default() };

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use l2tp_client::{Connection, Request, SessionCreate, TunnelCreate};
 use l2tp_io::rtnl::Rtnl;
 
@@ -21,6 +21,7 @@ use crate::stage::{self, Stage, underlay};
 /// Ports of both ends of a UDP tunnel (RFC 3931 section 4.1.2).
 const L2TP_PORT: u16 = 1701;
 const VXLAN_DEVICE: &str = "vx";
+const NO_KERNEL_L2TP: &str = "this kernel has no L2TP (where it has: modprobe l2tp_eth l2tp_ip l2tp_ip6)";
 /// How long a new link may take to answer its first ping.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -52,7 +53,7 @@ impl Site {
             Design::User(carrier) => serve(&stage, "user", carrier)?,
             Design::Bpf(carrier) => serve(&stage, "bpf", carrier)?,
             Design::Kernel(carrier) => {
-                stage.near.netns.within(Connection::kernel)?.context("this kernel has no L2TP")?;
+                stage.near.netns.within(Connection::kernel)?.map_err(|_| anyhow!(NO_KERNEL_L2TP))?;
                 join_by_l2tp(&stage, carrier, Connection::kernel)?;
                 Joint::default()
             }

@@ -16,8 +16,11 @@ pub(super) fn text(results: &Results, underlays: &[Underlay], tests: &[Test]) ->
         }
     }
     let mut remarks = String::new();
-    for left_out in &results.left_out {
-        _ = writeln!(remarks, "left out: {}: {}", left_out.design, left_out.why);
+    // Those with one reason are neighbours.
+    for alike in results.left_out.chunk_by(|one, other| one.why == other.why) {
+        let designs: Vec<String> = alike.iter().map(|left_out| left_out.design.to_string()).collect();
+        let why = alike.first().map_or("", |left_out| &left_out.why);
+        _ = writeln!(remarks, "left out: {}: {why}", designs.join(", "));
     }
     for row in &results.rows {
         for fault in &row.faults {
@@ -94,4 +97,65 @@ fn cells(name: &str, figures: impl IntoIterator<Item = String>) -> String {
         _ = write!(line, " {figure:>10}");
     }
     line + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text;
+    use crate::bench::design::{Carrier, Design};
+    use crate::bench::echo::RoundTrips;
+    use crate::bench::machine::Machine;
+    use crate::bench::measure::{Sample, Test};
+    use crate::bench::results::{LeftOut, Results};
+    use crate::bench::rounds::Place;
+    use crate::bench::underlay::Underlay;
+
+    const EXPECTED: &str = "\
+Linux 6.12, 2 processors (Z80), 1978-05-01T00:00:00Z; ferrowire 0
+medians of 1 rounds of 0.5 s; other programs had 25 % of the processors
+
+UDP, 64 bytes; super-frames cross the wire whole
+                      kpps      ratio CPU s/Mpkt      ratio
+  veth              200.00       1.00      5.000       1.00
+  user-udp6         100.00       0.50      8.000       0.62
+
+round trips beside TCP; super-frames cross the wire whole
+                    p50 us     p90 us     p99 us   p99.9 us       lost
+  user-udp6           10.0       20.0       30.5     1000.0          2
+
+left out: bpf-udp4, bpf-ip4: no
+left out: kernel-ip4: never
+veth udp64 user-udp6: nothing arrived
+";
+
+    #[test]
+    fn tables_and_remarks() {
+        let machine = Machine {
+            kernel: "Linux 6.12".into(),
+            processors: 2,
+            model: "Z80".into(),
+            date: "1978-05-01T00:00:00Z".into(),
+            ferrowire: "0",
+            unoptimised: false,
+        };
+        let left_out = [
+            (Design::Bpf(Carrier::Udp4), "no"),
+            (Design::Bpf(Carrier::Ip4), "no"),
+            (Design::Kernel(Carrier::Ip4), "never"),
+        ];
+        let left_out = left_out.map(|(design, why)| LeftOut { design, why: why.into() });
+        let mut results = Results::new(machine, 1, 0.5, left_out.into());
+        let user = Design::User(Carrier::Udp6);
+        let place = |test, design| Place { underlay: Underlay::Veth, test, design };
+        let sample = Sample { seconds: 0.5, foreign_seconds: 0.25, ..Sample::default() };
+        let packets = |packets, cpu_seconds| Sample { packets, cpu_seconds, bytes: packets * 64, ..sample };
+        let (p50_us, p90_us, p99_us, p999_us) = (10.0, 20.0, 30.5, 1000.0);
+        let round_trips = Some(RoundTrips { answered: 9, lost: 2, p50_us, p90_us, p99_us, p999_us });
+        results.add(place(Test::Udp64, Design::Veth), Ok(packets(100_000, 0.5)));
+        results.add(place(Test::Udp64, user), Ok(packets(50_000, 0.4)));
+        results.add(place(Test::Udp64, user), Err(anyhow::anyhow!("nothing arrived")));
+        results.add(place(Test::Full, user), Ok(Sample { round_trips, ..sample }));
+        results.conclude();
+        assert_eq!(text(&results, &[Underlay::Veth], &[Test::Udp64, Test::Full]), EXPECTED);
+    }
 }

@@ -1,0 +1,5 @@
+//! `cargo xtask bench`: what is measured by command because it needs a lab, or takes its time.
+
+mod kernel;
+
+pub(crate) use kernel::kernel;
