@@ -25,7 +25,8 @@ Usage: cargo xtask <chore>
   interop kernel every form of tunnel and session against a kernel's own L2TP; --help says what it needs
   interop requests the same random requests to the daemon and to a kernel's own L2TP, every answer compared
   interop pairs  what a create and a delete cost, through the door and by a kernel's netlink
-  bench kernel   what carrying frames costs, beside a kernel's own L2TP; --help says what it needs";
+  bench kernel   what carrying frames costs, beside a kernel's own L2TP; --help says what it needs
+  bench instructions  operations of the data path in instructions, by valgrind";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -50,6 +51,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["interop", "requests", words @ ..] => interop::requests(words),
         ["interop", "pairs", words @ ..] => interop::pairs(words),
         ["bench", "kernel", words @ ..] => bench::kernel(words),
+        ["bench", "instructions"] => bench::instructions(),
         // Both sides of "interop requests" and of "interop pairs" are this program, too.
         ["play", words @ ..] => interop::play(words),
         ["measure", words @ ..] => interop::measure(words),

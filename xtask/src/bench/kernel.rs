@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 /// Where files lie in the lab, until they are fetched: its other folders are the host's, read-only.
 const JSON: &str = "/tmp/bench.json";
 const SVG: &str = "/tmp/bench.svg";
+const TOLD: &str = "/tmp/bench.told";
 
 /// "ferrowire bench" beside a kernel's own L2TP, all in the lab
 #[derive(clap::Parser)]
@@ -48,7 +49,11 @@ pub(crate) fn kernel(words: &[&str]) -> anyhow::Result<()> {
     let mut lab = start_lab(args.lab.as_ref())?;
     let words: Vec<String> = args.words.iter().map(|word| quoted(word)).collect();
     let program = quoted(&format!("{HOST}{}", binary.display()));
-    let line = format!("{program} bench --json {JSON} --svg {SVG} {}", words.join(" "));
+    // What it tells while it runs is for a terminal, which the lab's console is not.
+    let line = format!(
+        "{program} bench --json {JSON} --svg {SVG} {} 2>{TOLD}; status=$?; cat {TOLD}; exit $status",
+        words.join(" ")
+    );
     let (status, text) = lab.sh(&line, PATIENCE)?;
     say(text.trim_end());
     for (from, to) in [(JSON, &args.json), (SVG, &args.svg)] {
