@@ -5,7 +5,7 @@ mod checks;
 mod counters;
 mod form;
 mod kernel;
-mod lab;
+pub(crate) mod lab;
 mod ours;
 mod pairs;
 mod requests;
@@ -108,7 +108,7 @@ pub(crate) fn kernel(words: &[&str]) -> anyhow::Result<()> {
 }
 
 /// The binary that was named, or a new one.
-fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(crate) fn binary(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     match named {
         Some(path) => path.canonicalize().with_context(|| format!("there is no {}", path.display())),
         None => build(),
@@ -146,7 +146,7 @@ fn set_up(args: &KernelArgs, binary: &Path) -> anyhow::Result<Ends> {
 }
 
 /// Starts the lab, in a namespace of its own that this thread is in then.
-fn start_lab(folder: Option<&PathBuf>) -> anyhow::Result<Lab> {
+pub(crate) fn start_lab(folder: Option<&PathBuf>) -> anyhow::Result<Lab> {
     let linux = lab_program(folder)?;
     NetNs::unshare().context("cannot make a network namespace: root is needed")?;
     Lab::start(&linux)
@@ -262,7 +262,7 @@ fn clean_up(ends: &mut Ends) -> anyhow::Result<()> {
     ends.kernel.forget_tunnels(&ids)
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     // Nobody is left to be told when stdout is gone.
     let _: io::Result<()> = writeln!(io::stdout(), "{line}");
 }

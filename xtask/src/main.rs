@@ -1,6 +1,7 @@
 //! Project chores: checks that need more than cargo, and the pages of the documentation that are made from the code.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod bench;
 mod cargo;
 mod ci;
 mod deps;
@@ -23,7 +24,9 @@ Usage: cargo xtask <chore>
   docs --check   these pages are up to date, ARCHITECTURE.md names what exists, the book lists every page
   interop kernel every form of tunnel and session against a kernel's own L2TP; --help says what it needs
   interop requests the same random requests to the daemon and to a kernel's own L2TP, every answer compared
-  interop pairs  what a create and a delete cost, through the door and by a kernel's netlink";
+  interop pairs  what a create and a delete cost, through the door and by a kernel's netlink
+  bench kernel   what carrying frames costs, beside a kernel's own L2TP; --help says what it needs
+  bench instructions  operations of the data path in instructions, by valgrind";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +50,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["interop", "kernel", words @ ..] => interop::kernel(words),
         ["interop", "requests", words @ ..] => interop::requests(words),
         ["interop", "pairs", words @ ..] => interop::pairs(words),
+        ["bench", "kernel", words @ ..] => bench::kernel(words),
+        ["bench", "instructions"] => bench::instructions(),
         // Both sides of "interop requests" and of "interop pairs" are this program, too.
         ["play", words @ ..] => interop::play(words),
         ["measure", words @ ..] => interop::measure(words),

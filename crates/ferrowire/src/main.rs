@@ -2,8 +2,10 @@
 //!
 //! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`exec`] runs other
 //! programs on it, [`stats`], [`monitor`]
-//! and [`debug`] show what goes on in it, [`path`] says what carries it, [`demo`] shows it at work, [`doctor`] says what the host has and lacks.
+//! and [`debug`] show what goes on in it, [`path`] says what carries it, [`demo`] shows it at work, [`bench`] what it costs,
+//! [`doctor`] says what the host has and lacks.
 
+mod bench;
 mod daemon;
 mod debug;
 mod demo;
@@ -12,6 +14,7 @@ mod exec;
 mod l2tp;
 mod monitor;
 mod path;
+mod stage;
 mod stats;
 
 use std::io::{self, Write};
@@ -33,6 +36,8 @@ struct Arguments {
 enum Verb {
     /// Make two hosts in two network namespaces, and tunnels between them that carry real traffic
     Demo(demo::DemoArgs),
+    /// Measure what carrying frames costs, beside other ways to carry them
+    Bench(bench::BenchArgs),
     /// Say what this host has and lacks to carry tunnels
     Doctor(doctor::DoctorArgs),
     /// Serve the L2TP subsystem of this network namespace
@@ -67,6 +72,7 @@ fn main() -> ExitCode {
     }
     match Arguments::parse().verb {
         Verb::Demo(args) => demo::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Daemon(args) => report(daemon::run(&args)),
         Verb::Exec(args) => exec::run(args),

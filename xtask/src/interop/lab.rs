@@ -20,7 +20,7 @@ use super::ours;
 const MARK: u8 = 0x1e;
 
 /// Where the host's folders are in the lab (lab/init).
-pub(super) const HOST: &str = "/mnt";
+pub(crate) const HOST: &str = "/mnt";
 
 /// The tap device at our end, and the addresses of the two ends (RFC 5737, RFC 3849: for documentation only, so nobody's).
 const TAP: &str = "fwlab";
@@ -30,7 +30,7 @@ pub(super) const UNDERLAY: Underlay = Underlay {
 };
 
 /// A running user-mode-linux. It ends when this value is dropped, and when this program dies.
-pub(super) struct Lab {
+pub(crate) struct Lab {
     child: Child,
     console: ChildStdin,
     /// What it writes to its console, as it comes.
@@ -78,7 +78,7 @@ impl Lab {
     }
 
     /// Runs a line; returns its exit status and what it wrote, stderr included.
-    pub(super) fn sh(&mut self, line: &str, patience: Duration) -> anyhow::Result<(i32, String)> {
+    pub(crate) fn sh(&mut self, line: &str, patience: Duration) -> anyhow::Result<(i32, String)> {
         let line = line.replace('\'', r"'\''");
         writeln!(self.console, "sh -c '{line}' </dev/null 2>&1; printf '\\036%d\\036' $?")
             .context("the lab does not listen")?;

@@ -1,22 +1,18 @@
 //! `ferrowire demo`: two hosts in network namespaces of their own, four tunnels between them, real traffic, a report.
 //!
-//! [`stage`] makes the hosts and starts a daemon in each; [`trial`] runs on a thread and tells what it does; the main
+//! [`crate::stage`] makes the hosts and starts a daemon in each; [`trial`] runs on a thread and tells what it does; the main
 //! thread listens to it, to signals and to the clock. With `--ppp` the hosts run [`programs`] of others, and [`ppp`] tries
 //! their call. Whatever ends the process ends the daemons and, as nothing that
 //! was made has a name outside, all the rest.
 
-mod host;
-mod icmp;
-mod ping;
 mod ppp;
 mod programs;
 mod report;
-mod stage;
 mod stream;
 mod trial;
 mod tunnel;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -25,10 +21,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use l2tp_io::signals::{Signal, Signals};
 
-use host::Daemon;
+use crate::stage::interruption::interrupted;
+use crate::stage::progress::Progress;
+use crate::stage::{Stage, host};
 use ppp::Call;
 use report::Report;
-use stage::Stage;
 use trial::News;
 use tunnel::PLANS;
 
@@ -73,7 +70,7 @@ pub(crate) fn run(args: &DemoArgs) -> ExitCode {
     let ended = missing.map_or_else(|| perform(args, &mut report), |missing| Err(anyhow!(missing)));
     match ended {
         Ok(End::Complete) => {}
-        Ok(End::Interrupted(signal)) => return interrupted(signal),
+        Ok(End::Interrupted(signal)) => return interrupted("demo", signal),
         Err(error) => report.fault = Some(format!("{error:#}")),
     }
     let links = if args.ppp { PPP_LINKS } else { PLANS.len() };
@@ -91,10 +88,10 @@ fn perform(args: &DemoArgs, report: &mut Report) -> anyhow::Result<End> {
     let signals = Signals::block().context("cannot block signals")?;
     let stage = Arc::new(Stage::build()?);
     report.rootless = stage.rootless;
-    let daemons = stage.start_daemons()?;
+    let mut daemons = stage.start_daemons(&[])?;
     let news = spawn_trials(&stage, duration, trial::run)?;
     let end = follow(&news, &signals, report);
-    let stopped = stop(daemons);
+    let stopped = host::end_all(&mut daemons);
     end.and_then(|end| stopped.map(|()| end))
 }
 
@@ -149,52 +146,5 @@ fn follow(news: &Receiver<News>, signals: &Signals, report: &mut Report) -> anyh
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Ok(End::Complete),
         }
-    }
-}
-
-/// Ends both daemons, at the same time.
-fn stop(mut daemons: [Daemon; 2]) -> anyhow::Result<()> {
-    daemons.iter().try_for_each(Daemon::terminate)?;
-    daemons.iter_mut().try_for_each(Daemon::await_end)
-}
-
-fn interrupted(signal: Signal) -> ExitCode {
-    // Nobody is left to be told when stderr is gone.
-    let _: io::Result<()> =
-        writeln!(io::stderr(), "ferrowire: interrupted; all that the demo made is removed");
-    ExitCode::from(match signal {
-        Signal::HangUp => 129,
-        Signal::Interrupt => 130,
-        Signal::Terminate => 143,
-    })
-}
-
-/// The line on a terminal that says what is going on, and goes when it is over.
-struct Progress {
-    terminal: bool,
-}
-
-const CLEAR_LINE: &str = "\r\x1b[K";
-
-impl Progress {
-    fn new() -> Self {
-        Self { terminal: io::stderr().is_terminal() }
-    }
-
-    fn show(&self, what: &str) {
-        self.write(&format!("{CLEAR_LINE}{what} ..."));
-    }
-
-    fn write(&self, text: &str) {
-        if self.terminal {
-            // It is only decoration.
-            let _: io::Result<()> = io::stderr().write_all(text.as_bytes());
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.write(CLEAR_LINE);
     }
 }

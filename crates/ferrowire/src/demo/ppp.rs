@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use l2tp_io::rtnl::Rtnl;
 
-use super::host::Host;
 use super::programs::{Caller, Folder};
 use super::report::Row;
-use super::stage::Stage;
 use super::stream;
 use super::trial::{Link, News, try_wire};
 use super::tunnel::Side;
+use crate::stage::Stage;
+use crate::stage::host::Host;
 
 /// What the call is called.
 pub(super) const SUBJECT: &str = "a call of xl2tpd and pppd";

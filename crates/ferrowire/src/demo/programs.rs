@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::host::Host;
 use super::ppp::inside;
-use super::stage::underlay;
 use super::tunnel::Side;
+use crate::stage::host::Host;
+use crate::stage::underlay;
 
 /// Program and the package of Debian and its kin that has it.
 const NEEDED: [(&str, &str); 3] = [("xl2tpd", "xl2tpd"), ("pppd", "ppp"), ("setpriv", "util-linux")];

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::ping::RoundTrips;
 use super::stream::Flow;
+use crate::stage::ping::RoundTrips;
 
 /// Everything that came of it.
 #[derive(Debug, Default, Serialize)]

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use l2tp_abi::genl::l2tp::Stats;
+use l2tp_client::Connection;
 
-use super::host::Host;
-use super::ping::Pinger;
 use super::report::Row;
-use super::stage::{self, Stage, underlay};
 use super::stream;
 use super::tunnel::{PLANS, Plan, Side};
+use crate::stage::host::Host;
+use crate::stage::ping::Pinger;
+use crate::stage::{self, Stage, underlay};
 
 /// Pings to measure the round trip with.
 const PINGS: u32 = 20;
@@ -69,9 +70,9 @@ fn try_tunnel(
 ) -> anyhow::Result<()> {
     news.send(News::Doing(format!("{}: building", plan.name)))?;
     for (host, side) in [(&stage.near, Side::Near), (&stage.far, Side::Far)] {
-        host.apply(&plan.requests(side))?;
+        host.apply(Connection::door, &plan.requests(side))?;
         let id = plan.id(side);
-        let device = host.session(id, id)?.ifname.context("the session has no device")?;
+        let device = host.session(Connection::door, id, id)?.ifname.context("the session has no device")?;
         row.mtu = Some(host.configure(&device, &plan.inside(side))?);
     }
     if row.mtu != Some(plan.mtu) {
@@ -85,7 +86,7 @@ fn try_tunnel(
 
 /// Frames and drops of the session, as its two ends counted them.
 fn count(stage: &Stage, plan: &Plan, row: &mut Row) -> anyhow::Result<()> {
-    let stats = |host: &Host, id| host.session(id, id).map(|session| session.stats);
+    let stats = |host: &Host, id| host.session(Connection::door, id, id).map(|session| session.stats);
     let near = stats(&stage.near, plan.id(Side::Near))?;
     let far = stats(&stage.far, plan.id(Side::Far))?;
     row.frames = Some(near.tx_packets + near.rx_packets);

@@ -7,7 +7,7 @@ use l2tp_abi::genl::l2tp::{
     Request, SessionCreate, TunnelCreate, TunnelSocket,
 };
 
-use super::stage::underlay;
+use crate::stage::underlay;
 
 /// The port of both ends of a UDP tunnel (RFC 3931 section 4.1.2).
 const L2TP_PORT: u16 = 1701;

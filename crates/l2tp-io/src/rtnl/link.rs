@@ -5,11 +5,12 @@ use crate::netns::NetNs;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo,
+    AfSpecInet6, AfSpecUnspec, InfoData, InfoKind, InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo,
     LinkLayerType, LinkMessage, State,
 };
 use rustix::io::Errno;
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
 /// What a namespace knows of a network device.
@@ -160,6 +161,30 @@ impl Rtnl {
         far.attributes.extend(peer_netns.map(|netns| LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd())));
         let data = LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(far)));
         self.create(name, vec![LinkInfo::Kind(InfoKind::Veth), data])
+    }
+
+    /// Makes a VXLAN device (RFC 7348) to one peer, over the device with index `underlay`, with the port that IANA gave it.
+    ///
+    /// # Errors
+    /// `EEXIST` when the name is in use, `EOPNOTSUPP` on a kernel without VXLAN, `EINVAL` for addresses of two families, `EPERM`.
+    pub fn create_vxlan(
+        &mut self,
+        name: &str,
+        vni: u32,
+        underlay: u32,
+        local: IpAddr,
+        peer: IpAddr,
+    ) -> io::Result<()> {
+        let local = match local {
+            IpAddr::V4(address) => InfoVxlan::Local(address),
+            IpAddr::V6(address) => InfoVxlan::Local6(address),
+        };
+        let peer = match peer {
+            IpAddr::V4(address) => InfoVxlan::Group(address),
+            IpAddr::V6(address) => InfoVxlan::Group6(address),
+        };
+        let data = vec![InfoVxlan::Id(vni), InfoVxlan::Link(underlay), local, peer, InfoVxlan::Port(4789)];
+        self.create(name, vec![LinkInfo::Kind(InfoKind::Vxlan), LinkInfo::Data(InfoData::Vxlan(data))])
     }
 
     /// Makes a bridge.

@@ -138,3 +138,23 @@ fn a_device_moves_and_is_found_there() {
         assert_eq!((tap.name(), tap.current_name().unwrap().as_str()), ("wanderer", "settled"));
     });
 }
+
+/// Not every kernel has it.
+#[test]
+fn a_vxlan_device_is_made_over_another() {
+    in_fresh_netns(|| {
+        let mut rtnl = Rtnl::open().unwrap();
+        rtnl.create_veth("a", "b", None).unwrap();
+        let underlay = rtnl.index_of("a").unwrap();
+        rtnl.set_up(underlay, true).unwrap();
+        let [local, peer] = [1, 2].map(|host| IpAddr::from([192, 0, 2, host]));
+        match rtnl.create_vxlan("vx", 7, underlay, local, peer) {
+            Ok(()) => {
+                let index = rtnl.index_of("vx").unwrap();
+                // 20 + 8 + 8 + 14 bytes are its headers.
+                assert_eq!(rtnl.link(index).unwrap().mtu, 1450);
+            }
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP)),
+        }
+    });
+}

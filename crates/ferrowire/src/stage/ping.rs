@@ -23,17 +23,17 @@ const PAYLOAD_BYTES: usize = 56;
 
 /// A series of pings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub(super) struct RoundTrips {
-    pub(super) sent: u32,
-    pub(super) lost: u32,
+pub(crate) struct RoundTrips {
+    pub(crate) sent: u32,
+    pub(crate) lost: u32,
     /// Milliseconds; of those that were answered, as the other two.
-    pub(super) min_ms: f64,
-    pub(super) avg_ms: f64,
-    pub(super) max_ms: f64,
+    pub(crate) min_ms: f64,
+    pub(crate) avg_ms: f64,
+    pub(crate) max_ms: f64,
 }
 
 /// A raw ICMP socket to one host (raw(7), CAP_NET_RAW). Its packets are never fragmented.
-pub(super) struct Pinger {
+pub(crate) struct Pinger {
     socket: OwnedFd,
     version: Version,
     ident: u16,
@@ -43,7 +43,7 @@ pub(super) struct Pinger {
 
 impl Pinger {
     /// Opens a socket in the namespace of the calling thread.
-    pub(super) fn open(target: IpAddr) -> io::Result<Self> {
+    pub(crate) fn open(target: IpAddr) -> io::Result<Self> {
         let (version, family, protocol) = match target {
             IpAddr::V4(_) => (Version::V4, AddressFamily::INET, ipproto::ICMP),
             IpAddr::V6(_) => (Version::V6, AddressFamily::INET6, ipproto::ICMPV6),
@@ -59,7 +59,7 @@ impl Pinger {
     }
 
     /// Pings until an answer comes: a new link first has to learn the peer's hardware address.
-    pub(super) fn reach(&mut self, patience: Duration) -> io::Result<()> {
+    pub(crate) fn reach(&mut self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         while self.exchange(PAYLOAD_BYTES, Duration::from_millis(100))?.is_none() {
             if Instant::now() > deadline {
@@ -70,7 +70,7 @@ impl Pinger {
     }
 
     /// Pings `count` times, one after the other.
-    pub(super) fn series(&mut self, count: u32) -> io::Result<RoundTrips> {
+    pub(crate) fn series(&mut self, count: u32) -> io::Result<RoundTrips> {
         let mut times = Vec::new();
         for _ in 0..count {
             times.extend(self.exchange(PAYLOAD_BYTES, PATIENCE)?);
@@ -80,7 +80,7 @@ impl Pinger {
     }
 
     /// Whether a packet of `bytes`, IP header and all, comes back whole.
-    pub(super) fn carries(&mut self, bytes: u32) -> io::Result<bool> {
+    pub(crate) fn carries(&mut self, bytes: u32) -> io::Result<bool> {
         let headers = self.version.ip_header_bytes() + icmp::HEADER_BYTES;
         let payload = usize::try_from(bytes).unwrap_or_default().saturating_sub(headers);
         Ok(self.exchange(payload, PATIENCE)?.is_some())

@@ -1,4 +1,12 @@
-//! Where the demo plays: two network namespaces with a veth between them.
+//! Where the demo plays and the bench measures: two network namespaces with a veth between them.
+//!
+//! A [`host`] is one of them; [`ping`] tells whether a link is up, and how long a round trip takes.
+
+pub(crate) mod host;
+mod icmp;
+pub(crate) mod interruption;
+pub(crate) mod ping;
+pub(crate) mod progress;
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,27 +16,27 @@ use l2tp_io::netns::NetNs;
 use l2tp_io::rtnl::Rtnl;
 use l2tp_io::tap::Tap;
 
-use super::host::{Daemon, Host};
 use crate::doctor;
 use crate::l2tp::os_error_text;
+use host::{Daemon, Host};
 
 /// MTU of the veth: an ordinary Ethernet.
-pub(super) const MTU: u32 = 1500;
+pub(crate) const MTU: u32 = 1500;
 /// The veth's name on both hosts.
-const DEVICE: &str = "wire";
+pub(crate) const DEVICE: &str = "wire";
 
 /// Two hosts and a wire. Nothing of it has a name outside of this process, so it goes when the process goes.
-pub(super) struct Stage {
-    pub(super) near: Host,
-    pub(super) far: Host,
+pub(crate) struct Stage {
+    pub(crate) near: Host,
+    pub(crate) far: Host,
     /// Made by a user without privileges, in a user namespace.
-    pub(super) rootless: bool,
+    pub(crate) rootless: bool,
 }
 
 impl Stage {
     /// Makes the hosts. The calling thread is left in one of them; a process without privileges enters a user
     /// namespace, which it can do only while it has one thread.
-    pub(super) fn build() -> anyhow::Result<Self> {
+    pub(crate) fn build() -> anyhow::Result<Self> {
         let (near, rootless) = first_namespace()?;
         probe_tap()?;
         let far = NetNs::unshare().context("cannot make a second network namespace")?;
@@ -38,9 +46,9 @@ impl Stage {
         Ok(stage)
     }
 
-    /// Starts the two daemons. They end with the calling thread, whatever ends it.
-    pub(super) fn start_daemons(&self) -> anyhow::Result<[Daemon; 2]> {
-        let mut daemons = [self.near.start_daemon()?, self.far.start_daemon()?];
+    /// Starts the two daemons with these options. They end with the calling thread, whatever ends it.
+    pub(crate) fn start_daemons(&self, options: &[&str]) -> anyhow::Result<[Daemon; 2]> {
+        let mut daemons = [self.near.start_daemon(options)?, self.far.start_daemon(options)?];
         daemons.iter_mut().try_for_each(Daemon::await_ready)?;
         Ok(daemons)
     }
@@ -57,7 +65,7 @@ impl Stage {
 }
 
 /// Address of a host on the wire: 192.0.2.H or 2001:db8::H.
-pub(super) fn underlay(v6: bool, host: u8) -> IpAddr {
+pub(crate) fn underlay(v6: bool, host: u8) -> IpAddr {
     if v6 {
         Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host.into()).into()
     } else {

@@ -16,50 +16,60 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long a daemon may take to be ready, and to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Who serves L2TP on a host: [`Connection::door`] or [`Connection::kernel`].
+pub(crate) type Connect = fn() -> Result<Connection, Error>;
+
 /// A host, seen from outside.
-pub(super) struct Host {
-    pub(super) name: &'static str,
-    pub(super) netns: NetNs,
+pub(crate) struct Host {
+    pub(crate) name: &'static str,
+    pub(crate) netns: NetNs,
 }
 
 impl Host {
-    /// Starts the host's daemon. The calling thread is left in the host's namespace; the daemon ends when it ends.
-    pub(super) fn start_daemon(&self) -> anyhow::Result<Daemon> {
+    /// Starts the host's daemon, with these options. The calling thread is left in the host's namespace; the daemon ends when it
+    /// ends.
+    pub(crate) fn start_daemon(&self, options: &[&str]) -> anyhow::Result<Daemon> {
         self.netns.enter().with_context(|| format!("cannot enter host {}", self.name))?;
         let program =
             std::env::current_exe().context("cannot find the ferrowire program: is /proc mounted?")?;
         let child = Command::new(&program)
             .args(["daemon", "--die-with-parent"])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            // Ctrl-C is for the demo, which then ends its daemons.
+            // Ctrl-C is for us, who then end the daemons.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         Ok(Daemon { child, host: self.name })
     }
 
-    /// Has the daemon carry out requests that change something.
-    pub(super) fn apply(&self, requests: &[Request]) -> anyhow::Result<()> {
+    /// Has whoever is connected to, the daemon or the kernel, carry out requests that change something.
+    pub(crate) fn apply(&self, connect: Connect, requests: &[Request]) -> anyhow::Result<()> {
         self.netns
             .within(|| {
-                let mut connection = Connection::door()?;
+                let mut connection = connect()?;
                 requests.iter().try_for_each(|request| connection.carry_out(request))
             })?
             .map_err(|error| self.failed(error))
     }
 
-    /// What the daemon says of a session.
-    pub(super) fn session(&self, conn_id: u32, session_id: u32) -> anyhow::Result<SessionMessage> {
+    /// What is said there of a session.
+    pub(crate) fn session(
+        &self,
+        connect: Connect,
+        conn_id: u32,
+        session_id: u32,
+    ) -> anyhow::Result<SessionMessage> {
         let key = SessionKey::Ids { conn_id, session_id };
         self.netns
-            .within(|| Connection::door()?.session(&key))?
+            .within(|| connect()?.session(&key))?
             .map_err(|error| self.failed(error))
             .with_context(|| format!("what has become of session {session_id}?"))
     }
 
     /// Gives a device its addresses, brings it up, and returns its MTU.
-    pub(super) fn configure(&self, device: &str, addresses: &[(IpAddr, u8)]) -> anyhow::Result<u32> {
+    pub(crate) fn configure(&self, device: &str, addresses: &[(IpAddr, u8)]) -> anyhow::Result<u32> {
         self.netns.within(|| bring_up(device, addresses))?.with_context(|| {
             format!("cannot give device {device} of host {} its addresses and bring it up", self.name)
         })
@@ -69,11 +79,18 @@ impl Host {
         match error {
             Error::Refused { errno, message, .. } => {
                 let why = message.map(|text| format!(": {text}")).unwrap_or_default();
-                anyhow!("the daemon of host {} refused: {errno}{why}", self.name)
+                anyhow!("host {} refused: {errno}{why}", self.name)
             }
-            Error::Io(error) => anyhow!("the daemon of host {} does not answer: {error}", self.name),
+            Error::Io(error) => anyhow!("host {} does not answer: {error}", self.name),
         }
     }
+}
+
+/// Ends daemons, all at the same time.
+pub(crate) fn end_all<'a>(daemons: impl IntoIterator<Item = &'a mut Daemon>) -> anyhow::Result<()> {
+    let mut daemons: Vec<&mut Daemon> = daemons.into_iter().collect();
+    daemons.iter().try_for_each(|daemon| daemon.terminate())?;
+    daemons.iter_mut().try_for_each(|daemon| daemon.await_end())
 }
 
 fn bring_up(device: &str, addresses: &[(IpAddr, u8)]) -> anyhow::Result<u32> {
@@ -95,14 +112,14 @@ fn with_ipv6_advice(error: io::Error, address: IpAddr) -> anyhow::Error {
 }
 
 /// The process that serves a host. Dropped, it is killed.
-pub(super) struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     host: &'static str,
 }
 
 impl Daemon {
     /// Waits for the daemon's first line: it is ready.
-    pub(super) fn await_ready(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn await_ready(&mut self) -> anyhow::Result<()> {
         let stdout = self.child.stdout.as_mut().context("the daemon has no stdout")?;
         let patience = Timespec::try_from(PATIENCE)?;
         let ready = poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&patience))?;
@@ -118,7 +135,7 @@ impl Daemon {
     }
 
     /// Asks the daemon to end.
-    pub(super) fn terminate(&self) -> anyhow::Result<()> {
+    pub(crate) fn terminate(&self) -> anyhow::Result<()> {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let pid = pid.context("the daemon has no process number")?;
         kill_process(pid, Signal::TERM)
@@ -126,7 +143,7 @@ impl Daemon {
     }
 
     /// Waits until it has ended of its own accord; kills it where it does not.
-    pub(super) fn await_end(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn await_end(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.child.try_wait()? {
