@@ -378,9 +378,7 @@ impl Host for SystemHost {
     fn placement(&self, key: SessionKey) -> Placement {
         match &self.bpf {
             Ok(bpf) => bpf.placement(key),
-            Err(missing) => {
-                Placement { wanted: Path::User, carried_by: Path::User, reason: missing.clone() }
-            }
+            Err(missing) => Placement { wanted: Path::User, carried_by: Path::User, reason: missing.clone() },
         }
     }
 

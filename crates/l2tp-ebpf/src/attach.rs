@@ -47,7 +47,12 @@ impl Attached {
 }
 
 /// Attaches a program to a device for as long as that lives, without a descriptor: sessions are too many for one each.
-pub(crate) fn attach_for_life(ebpf: &mut Ebpf, name: &str, ifindex: u32, hook: TcAttachType) -> io::Result<()> {
+pub(crate) fn attach_for_life(
+    ebpf: &mut Ebpf,
+    name: &str,
+    ifindex: u32,
+    hook: TcAttachType,
+) -> io::Result<()> {
     let program = program(ebpf, name).map_err(errno)?;
     if !has_tcx() {
         let device = self::name(ifindex)?;
@@ -59,10 +64,16 @@ pub(crate) fn attach_for_life(ebpf: &mut Ebpf, name: &str, ifindex: u32, hook: T
     }
     let kind = if hook == TcAttachType::Ingress { TCX_INGRESS } else { TCX_EGRESS };
     let descriptor = program.fd().map_err(errno)?.as_fd().as_raw_fd();
-    let attributes = AttachAttributes { ifindex, program: descriptor.cast_unsigned(), kind, ..AttachAttributes::default() };
+    let attributes = AttachAttributes {
+        ifindex,
+        program: descriptor.cast_unsigned(),
+        kind,
+        ..AttachAttributes::default()
+    };
     // SAFETY: BPF_PROG_ATTACH reads its attributes, which are of the length given.
-    let status =
-        unsafe { libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attributes, size_of::<AttachAttributes>()) };
+    let status = unsafe {
+        libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attributes, size_of::<AttachAttributes>())
+    };
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

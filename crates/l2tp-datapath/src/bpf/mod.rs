@@ -92,13 +92,7 @@ impl BpfPath {
     ///
     /// # Errors
     /// `EOPNOTSUPP` on a kernel without macvlan, `EEXIST` for a name in use.
-    pub(crate) fn raise(
-        &mut self,
-        lower: u32,
-        name: &str,
-        address: [u8; 6],
-        mtu: u32,
-    ) -> io::Result<Upper> {
+    pub(crate) fn raise(&mut self, lower: u32, name: &str, address: [u8; 6], mtu: u32) -> io::Result<Upper> {
         let index = self.rtnl.create_macvlan(name, lower, address)?;
         self.rtnl.set_mtu(index, mtu)?;
         self.programs.attach_passthru(lower, index)?;
@@ -184,9 +178,9 @@ impl BpfPath {
             None => return,
             Some(_) if wanted == Path::User => Err(Reason::from("the user path was asked for")),
             Some(Err(unfit)) => Err(unfit.to_string().into()),
-            Some(Ok(carriage)) => plan(&carriage, session.device.as_ref(), |local, peer| {
-                ways.find(&mut self.rtnl, local, peer)
-            }),
+            Some(Ok(carriage)) => {
+                plan(&carriage, session.device.as_ref(), |local, peer| ways.find(&mut self.rtnl, local, peer))
+            }
         };
         let result = planned.and_then(|plan| self.ride(key, plan));
         if let Err(reason) = result {
@@ -206,9 +200,9 @@ impl BpfPath {
             None => {}
         }
         let underlay = plan.hop().0;
-        self.programs.watch_underlay(underlay).map_err(|error| {
-            format!("the device towards the peer takes no program: {error}")
-        })?;
+        self.programs
+            .watch_underlay(underlay)
+            .map_err(|error| format!("the device towards the peer takes no program: {error}"))?;
         let handle = match &place.ride {
             Some(ride) => ride.handle,
             None => self.programs.insert(&plan.session).map_err(|error| error.to_string())?,
@@ -265,7 +259,8 @@ impl BpfPath {
         for hop in self.by_hop.keys().filter(in_question) {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
-        let lowers = seen.links.iter().filter_map(|index| self.devices.get(index)).cloned().collect::<Vec<_>>();
+        let lowers =
+            seen.links.iter().filter_map(|index| self.devices.get(index)).cloned().collect::<Vec<_>>();
         let all = if seen.overrun { self.devices.values().cloned().collect() } else { lowers };
         let mut is_alone = |device: &Device| self.rtnl.has_upper(device.tap.index()).is_ok_and(|has| !has);
         all.into_iter().filter(|(_, device)| is_alone(device)).collect()

@@ -54,11 +54,8 @@ pub(super) fn plan(
         Encap::Ip => Carrier::Ip,
     };
     let tx = tx(device, carriage.header(), route, settings, peer.is_ipv6());
-    let rx = Rx {
-        pattern: pattern(carriage),
-        deliver: Deliver::At(device),
-        zero_csum6: endpoints.zero_csum6_rx,
-    };
+    let rx =
+        Rx { pattern: pattern(carriage), deliver: Deliver::At(device), zero_csum6: endpoints.zero_csum6_rx };
     let session = Session {
         local: local.ip(),
         peer: peer.ip(),
@@ -72,10 +69,7 @@ pub(super) fn plan(
 }
 
 /// The device at which the programs take and give frames.
-fn lower_of(
-    carriage: &Carriage<Arc<TunnelSocket>>,
-    device: Option<&Arc<Device>>,
-) -> Result<u32, Reason> {
+fn lower_of(carriage: &Carriage<Arc<TunnelSocket>>, device: Option<&Arc<Device>>) -> Result<u32, Reason> {
     if carriage.pw_type == PwType::Ppp {
         return Err("it carries PPP".into());
     }
@@ -134,10 +128,7 @@ const DEFAULT_TTL: u8 = 64;
 
 fn pattern(carriage: &Carriage<Arc<TunnelSocket>>) -> Pattern {
     if carriage.is_v2 {
-        return Pattern::V2 {
-            tunnel_id: low16(carriage.tunnel_id),
-            session_id: low16(carriage.session_id),
-        };
+        return Pattern::V2 { tunnel_id: low16(carriage.tunnel_id), session_id: low16(carriage.session_id) };
     }
     Pattern::V3 {
         session_id: carriage.session_id,

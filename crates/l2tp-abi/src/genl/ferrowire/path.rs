@@ -1,9 +1,9 @@
 //! Which path carries a session: the messages of [`FERROWIRE_CMD_PATH_SET`] and [`FERROWIRE_CMD_PATHS`].
 
 use super::{FERROWIRE_ATTR_NAME, genl};
+use crate::Errno;
 use crate::genl::GenlHeader;
 use crate::nl::{AttributeTable, Attributes, Header, Message, NLM_F_ACK, NLM_F_REQUEST};
-use crate::Errno;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -130,9 +130,7 @@ impl PathReport {
     /// Appends it as [`FERROWIRE_CMD_PATHS`] tells it.
     pub fn emit(&self, out: &mut Vec<u8>, header: Header) {
         let mut message = genl(FERROWIRE_CMD_PATHS).begin(out, header);
-        message
-            .u32(FERROWIRE_ATTR_TUNNEL_ID, self.tunnel_id)
-            .u32(FERROWIRE_ATTR_SESSION_ID, self.session_id);
+        message.u32(FERROWIRE_ATTR_TUNNEL_ID, self.tunnel_id).u32(FERROWIRE_ATTR_SESSION_ID, self.session_id);
         if let Some(name) = &self.name {
             message.string(FERROWIRE_ATTR_NAME, name);
         }
