@@ -169,5 +169,3 @@ impl<S: Clone, D> Engine<S, D> {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -100,16 +100,16 @@ impl SystemHost {
         self.bpf.as_ref().ok().map(BpfPath::events)
     }
 
-    /// When [`Self::follow_sockets`] wants to be called.
+    /// When [`Self::look_around`] wants to be called.
     #[must_use]
     pub fn follow_after(&self) -> Option<Duration> {
         self.bpf.as_ref().ok().and_then(BpfPath::follow_after)
     }
 
-    /// Looks again where sessions on sockets of programs belong.
-    pub fn follow_sockets(&mut self) {
+    /// Looks for what no message tells of: programs' sockets that were connected anew, paths that have become narrower.
+    pub fn look_around(&mut self) {
         if let Ok(bpf) = &mut self.bpf {
-            bpf.follow();
+            bpf.look_around();
         }
     }
 
@@ -405,7 +405,9 @@ impl Host for SystemHost {
             }
             None => {
                 // A tunnel goes where its socket goes.
-                self.follow_sockets();
+                if let Ok(bpf) = &mut self.bpf {
+                    bpf.follow();
+                }
                 self.call_l2tpip(caller, request, descriptor.as_ref())
             }
         }

@@ -35,7 +35,7 @@ impl End {
     fn new(netns: NetNs) -> Self {
         let started = netns.within(|| {
             let datapath = Datapath::start(2).unwrap();
-            let host = datapath.host().unwrap();
+            let host = datapath.host(l2tp_datapath::Path::User).unwrap();
             (datapath, host)
         });
         let (datapath, host) = started.unwrap();

@@ -93,7 +93,7 @@ impl Service {
             let timeout = self.host.follow_after();
             self.poller.wait_awake(&mut events, timeout, &mut linger).context("cannot wait for requests")?;
             if events.iter().next().is_none() {
-                self.host.follow_sockets();
+                self.host.look_around();
             }
             let mut knocked = false;
             for event in events.iter() {

@@ -16,17 +16,24 @@ pub(crate) struct Daemon {
     stderr: File,
 }
 
+/// What the tests were told of the path.
+fn path(words: &[&str]) -> Vec<String> {
+    let told = std::env::var("FERROWIRE_TEST_PATH").ok().filter(|_| !words.contains(&"--path"));
+    told.map(|path| vec!["--path".to_owned(), path]).unwrap_or_default()
+}
+
 impl Daemon {
     /// Starts one from the namespace of the calling thread and waits until it answers requests.
     pub(crate) fn start(words: &[&str]) -> Self {
         Self::start_by(Command::new(FERROWIRE), words)
     }
 
-    /// The same by a command that ends in its name.
+    /// The same by a command that ends in its name. `FERROWIRE_TEST_PATH` says what is to carry sessions, where the test does not.
     pub(crate) fn start_by(mut command: Command, words: &[&str]) -> Self {
         let stderr = tempfile::tempfile().unwrap();
         let mut child = command
             .args(["daemon", "--die-with-parent"])
+            .args(path(words))
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -55,6 +55,9 @@ fn frames() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Ethernet addresses and protocol, and as much as an IPv4 header has.
+const SHORT: usize = 34;
+
 /// Devices that say nothing of their own accord.
 fn quiet_pair(form: Form) -> Pair {
     let pair = Pair::new();
@@ -72,10 +75,16 @@ fn send_all(from: &Host, to: &Host) {
     let sent = frames();
     sent.iter().for_each(|frame| socket.send(frame));
     let received = capture.stop().frames();
-    for (index, frame) in sent.iter().enumerate() {
-        assert_eq!(received.get(index), Some(frame), "frame {index} of {} bytes", frame.len());
+    // The kernel has BPF programs make no frame so short: those come by another way than the rest, and keep their order among themselves.
+    let [sent, received] = [sent, received].map(|frames| -> (Vec<_>, Vec<_>) {
+        frames.into_iter().partition(|frame| frame.len() < SHORT)
+    });
+    for (sent, received) in [(sent.0, received.0), (sent.1, received.1)] {
+        for (index, frame) in sent.iter().enumerate() {
+            assert_eq!(received.get(index), Some(frame), "frame {index} of {} bytes", frame.len());
+        }
+        assert_eq!(received.len(), sent.len());
     }
-    assert_eq!(received.len(), sent.len());
 }
 
 fn both_ways(form: Form) {

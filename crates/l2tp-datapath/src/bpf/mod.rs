@@ -10,7 +10,6 @@ mod ways;
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ use crate::shared::NetEngine;
 
 use place::{Place, Ride};
 use plan::{Reason, plan};
-use ways::Ways;
+use ways::{Hop, Ways};
 
 /// Sessions that are placed before packets have their turn.
 const PLACED_AT_A_TIME: usize = 128;
@@ -36,6 +35,9 @@ const PLACED_AT_A_TIME: usize = 128;
 const SETTLED_TOGETHER: usize = 1024;
 /// How often it is looked whether a program has connected its socket anew. No message tells of it.
 const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
+/// Once in so many times the ways are looked at: no message tells of a path that has become narrower. And the kernel is told that the
+/// next hops are in use, so that it makes sure of them as it does for packets of its own.
+const WAYS_EVERY: u32 = 10;
 
 /// The programs, and what they carry.
 pub(crate) struct BpfPath {
@@ -48,9 +50,11 @@ pub(crate) struct BpfPath {
     /// Sessions for which the right place is to be found.
     due: BTreeSet<SessionKey>,
     /// Sessions by the next hop to their peers, for when its link-layer address changes.
-    by_hop: HashMap<(u32, IpAddr), BTreeSet<SessionKey>>,
+    by_hop: HashMap<Hop, BTreeSet<SessionKey>>,
     /// Sessions on sockets of programs.
     followed: BTreeSet<SessionKey>,
+    /// How often it was looked around since the ways were looked at.
+    looks: u32,
     /// Sessions that have left the programs, which may be in the middle of a frame of theirs.
     leaving: HashMap<Handle, SessionKey>,
     /// Devices, by the index of the one below.
@@ -72,6 +76,7 @@ impl BpfPath {
             due: BTreeSet::new(),
             by_hop: HashMap::new(),
             followed: BTreeSet::new(),
+            looks: 0,
             leaving: HashMap::new(),
             devices: HashMap::new(),
         })
@@ -84,7 +89,7 @@ impl BpfPath {
 
     /// When [`Self::follow`] wants to be called.
     pub(crate) fn follow_after(&self) -> Option<Duration> {
-        (!self.followed.is_empty()).then_some(FOLLOWED_EVERY)
+        (!self.by_hop.is_empty()).then_some(FOLLOWED_EVERY)
     }
 
     /// Puts the device that is seen above a TAP that is not, so that the programs can take what the network sends by it: down,
@@ -199,7 +204,7 @@ impl BpfPath {
             }
             None => {}
         }
-        let underlay = plan.hop().0;
+        let (underlay, _) = plan.hop;
         self.programs
             .watch_underlay(underlay)
             .map_err(|error| format!("the device towards the peer takes no program: {error}"))?;
@@ -207,10 +212,10 @@ impl BpfPath {
             Some(ride) => ride.handle,
             None => self.programs.insert(&plan.session).map_err(|error| error.to_string())?,
         };
-        if let Some(old) = place.ride.replace(Ride { handle, session: plan.session.clone() }) {
-            unlist(&mut self.by_hop, old.hop(), key);
+        if let Some(old) = place.ride.replace(Ride { handle, session: plan.session, hop: plan.hop }) {
+            unlist(&mut self.by_hop, old.hop, key);
         }
-        self.by_hop.entry(plan.hop()).or_default().insert(key);
+        self.by_hop.entry(plan.hop).or_default().insert(key);
         if plan.is_followed {
             self.followed.insert(key);
         }
@@ -224,7 +229,7 @@ impl BpfPath {
         let Some(ride) = place.ride.take() else { return };
         self.programs.retire(ride.handle);
         place.left.push(ride.handle);
-        unlist(&mut self.by_hop, ride.hop(), key);
+        unlist(&mut self.by_hop, ride.hop, key);
         self.leaving.insert(ride.handle, key);
         if self.leaving.len() >= SETTLED_TOGETHER {
             self.settle();
@@ -245,6 +250,19 @@ impl BpfPath {
         self.due.extend(&self.followed);
     }
 
+    /// [`Self::follow_after`] has passed.
+    pub(crate) fn look_around(&mut self) {
+        self.follow();
+        self.looks = (self.looks + 1) % WAYS_EVERY;
+        if self.looks == 0 {
+            for ((index, address), sessions) in &self.by_hop {
+                self.due.extend(sessions);
+                // One that is not there any more is found out when the sessions are placed.
+                let _: io::Result<()> = self.rtnl.use_neighbour(*index, *address);
+            }
+        }
+    }
+
     /// Hears what has changed on the network, and says which devices have been deleted.
     pub(crate) fn take_changes(&mut self) -> Vec<(SessionKey, Arc<Device>)> {
         // What could not be read comes again with the next message.
@@ -255,7 +273,7 @@ impl BpfPath {
         for hop in &seen.neighbours {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
-        let in_question = |hop: &&(u32, IpAddr)| seen.links.contains(&hop.0) || seen.gone.contains(&hop.0);
+        let in_question = |hop: &&Hop| seen.links.contains(&hop.0) || seen.gone.contains(&hop.0);
         for hop in self.by_hop.keys().filter(in_question) {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
@@ -267,7 +285,7 @@ impl BpfPath {
     }
 }
 
-fn unlist(by_hop: &mut HashMap<(u32, IpAddr), BTreeSet<SessionKey>>, hop: (u32, IpAddr), key: SessionKey) {
+fn unlist(by_hop: &mut HashMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: SessionKey) {
     if let Some(keys) = by_hop.get_mut(&hop) {
         keys.remove(&key);
         if keys.is_empty() {

@@ -1,11 +1,10 @@
 //! How one session is carried, and what has been counted of it.
 
-use std::net::IpAddr;
-
 use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_ebpf::{Counters, FastPath, Handle, Session};
 
-use super::plan::{Reason, hop};
+use super::plan::Reason;
+use super::ways::Hop;
 
 /// The place of a session.
 #[derive(Default)]
@@ -28,12 +27,7 @@ pub(super) struct Place {
 pub(super) struct Ride {
     pub(super) handle: Handle,
     pub(super) session: Session,
-}
-
-impl Ride {
-    pub(super) fn hop(&self) -> (u32, IpAddr) {
-        hop(&self.session)
-    }
+    pub(super) hop: Hop,
 }
 
 impl Place {

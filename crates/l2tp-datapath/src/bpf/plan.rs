@@ -9,6 +9,7 @@ use l2tp_core::{Encap, Endpoints, PwType};
 use l2tp_ebpf::{Carrier, Deliver, Pattern, Payload, Route, Rx, Session, Tx};
 use l2tp_io::udp::Settings;
 
+use super::ways::Hop;
 use crate::device::Device;
 use crate::socket::TunnelSocket;
 
@@ -18,27 +19,16 @@ pub(super) type Reason = Cow<'static, str>;
 /// How a session is to be carried.
 pub(super) struct Plan {
     pub(super) session: Session,
+    pub(super) hop: Hop,
     /// Whether its socket is a program's, who may connect it anew at any time.
     pub(super) is_followed: bool,
-}
-
-impl Plan {
-    /// The device towards the peer, and the next hop.
-    pub(super) fn hop(&self) -> (u32, IpAddr) {
-        hop(&self.session)
-    }
-}
-
-/// The device towards a session's peer, and the next hop.
-pub(super) fn hop(session: &Session) -> (u32, IpAddr) {
-    session.tx.as_ref().map_or((0, session.peer), |tx| (tx.route.ifindex, tx.route.next_hop))
 }
 
 /// Plans how the programs carry a session; `find` finds the way from our address to the peer's.
 pub(super) fn plan(
     carriage: &Carriage<Arc<TunnelSocket>>,
     device: Option<&Arc<Device>>,
-    find: impl FnOnce(IpAddr, IpAddr) -> Result<Route, Reason>,
+    find: impl FnOnce(IpAddr, IpAddr) -> Result<(Route, Hop), Reason>,
 ) -> Result<Plan, Reason> {
     let device = lower_of(carriage, device)?;
     let endpoints = carriage.socket.endpoints();
@@ -48,7 +38,7 @@ pub(super) fn plan(
     }
     let (local, peer) = (canonical(endpoints.local), canonical(endpoints.peer));
     check_endpoints(carriage.encap, &endpoints, local, peer)?;
-    let route = find(local.ip(), peer.ip())?;
+    let (route, hop) = find(local.ip(), peer.ip())?;
     let carrier = match carriage.encap {
         Encap::Udp => Carrier::Udp { local_port: local.port(), peer_port: peer.port() },
         Encap::Ip => Carrier::Ip,
@@ -65,7 +55,7 @@ pub(super) fn plan(
         rx: Some(rx),
     };
     let is_followed = matches!(*carriage.socket, TunnelSocket::Managed(_) | TunnelSocket::L2tpip { .. });
-    Ok(Plan { session, is_followed })
+    Ok(Plan { session, hop, is_followed })
 }
 
 /// The device at which the programs take and give frames.

@@ -62,3 +62,31 @@ fn only_usable_states_count() {
         assert!(!usable(Incomplete) && !usable(Failed) && !usable(NeighbourState::None));
     });
 }
+
+/// A neighbour in use is asked anew when it has not been heard of for a while.
+#[test]
+fn a_neighbour_in_use_is_made_sure_of() {
+    in_fresh_netns(|| {
+        let _far = veth_to_new_netns(1500);
+        let mut rtnl = Rtnl::open().unwrap();
+        let near = rtnl.index_of("near").unwrap();
+        let unknown = rtnl.use_neighbour(near, ip("10.0.0.2")).unwrap_err();
+        assert_eq!(unknown.raw_os_error(), Some(libc::ENOENT));
+        let mut entry = NeighbourMessage::default();
+        entry.header.family = AddressFamily::Inet;
+        entry.header.ifindex = near;
+        entry.header.state = NeighbourState::Stale;
+        entry.attributes.push(NeighbourAttribute::Destination(NeighbourAddress::Inet([10, 0, 0, 2].into())));
+        // Somebody else's: who asks will be told.
+        entry.attributes.push(NeighbourAttribute::LinkLayerAddress(vec![2, 0, 0, 0, 0, 9]));
+        rtnl.execute(RouteNetlinkMessage::NewNeighbour(entry), NLM_F_CREATE).unwrap();
+        rtnl.use_neighbour(near, ip("10.0.0.2")).unwrap();
+        let wrong = || rtnl.neighbour(near, ip("10.0.0.2")).unwrap() == Some([2, 0, 0, 0, 0, 9]);
+        let patience = std::time::Instant::now();
+        let mut wrong = wrong;
+        while wrong() {
+            assert!(patience.elapsed().as_secs() < 60, "nobody has asked");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    });
+}
