@@ -21,7 +21,8 @@ const SECRETS: &str = "alice * wonderland *\n";
 
 /// What every pppd is told. Two that start on one machine within a moment may draw the same magic numbers, each and every one
 /// (pppd seeds them with the machine's address, the time and its process id), and would take the link for looped back for ever.
-const OPTIONS: &str = "nomagic\nnodefaultroute\ndebug\nmtu 1400\nmru 1400\nlcp-echo-interval 0\nlcp-restart 1\n";
+const OPTIONS: &str =
+    "nomagic\nnodefaultroute\ndebug\nmtu 1400\nmru 1400\nlcp-echo-interval 0\nlcp-restart 1\n";
 
 /// Runs as many as it is told, and ends with the last of them; TERM is for all.
 const SERVE: &str = r#"
