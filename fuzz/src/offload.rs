@@ -53,7 +53,7 @@ pub fn coalesce(data: &[u8]) {
         frames.push(record.get(..FRAME_MAX).unwrap_or(record));
     }
     let mut again = Vec::new();
-    join(Link::Ethernet, frames.iter().copied(), |slices| {
+    join(Link::Ethernet, true, frames.iter().copied(), |slices| {
         again.extend(cut(slices).iter().map(|frame| masked(frame)));
     });
     let mut frames: Vec<Vec<u8>> = frames.into_iter().map(masked).collect();

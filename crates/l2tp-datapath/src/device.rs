@@ -37,6 +37,11 @@ impl Device {
         self.tap.link()
     }
 
+    /// Whether it takes trains of UDP datagrams as one frame.
+    pub(crate) fn has_udp_trains(&self) -> bool {
+        self.tap.has_udp_trains()
+    }
+
     /// The device's name at creation.
     #[must_use]
     pub fn name(&self) -> &str {

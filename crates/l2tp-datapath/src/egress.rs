@@ -22,14 +22,20 @@ use crate::shared::{Shared, lock};
 use crate::socket::TunnelSocket;
 use crate::worker::now;
 
-/// Frames read from a device before they are sent.
-const FRAMES: usize = 16;
+/// Frames read from a device before they are sent: as many as a train may have segments.
+const FRAMES: usize = 64;
+/// Room for them: that many super-frames, or any number of small frames.
+const BUFFER_BYTES: usize = 16 * READ_BYTES;
+/// Where a frame begins, so that two do not share a line of the processor's cache.
+const ALIGNMENT: usize = 64;
 /// Rounds of them before the next source has its turn.
 const ROUNDS: usize = 4;
 
 /// A worker's transmit buffers.
 pub(crate) struct Egress {
-    frames: Box<[Slot]>,
+    /// The frames, one behind the other.
+    buffer: Box<[u8]>,
+    frames: Vec<Slot>,
     /// The headers of [`Self::segments`], one behind the other.
     headers: Vec<u8>,
     segments: Vec<Segment>,
@@ -37,10 +43,9 @@ pub(crate) struct Egress {
 
 /// A frame as it was read.
 struct Slot {
-    buffer: Box<[u8]>,
     /// Where the frame lies in the buffer.
     frame: Range<usize>,
-    prepared: Option<Prepared>,
+    prepared: Prepared,
     /// Of a packet on its way into PPP: the protocol, and the session that takes it, if one does.
     protocol: Option<u16>,
     session: Option<SessionKey>,
@@ -50,7 +55,7 @@ struct Slot {
 #[derive(Debug)]
 struct Segment {
     header: Range<usize>,
-    slot: usize,
+    /// Where the piece lies in the buffer of frames.
     payload: Range<usize>,
 }
 
@@ -62,16 +67,9 @@ impl Segment {
 
 impl Egress {
     pub(crate) fn new() -> Self {
-        let slot = || Slot {
-            buffer: vec![0; READ_BYTES].into_boxed_slice(),
-            frame: 0..0,
-            prepared: None,
-            protocol: None,
-            session: None,
-        };
-        let frames = (0..FRAMES).map(|_| slot()).collect();
         Self {
-            frames,
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            frames: Vec::with_capacity(FRAMES),
             headers: Vec::with_capacity(trains::SEGMENTS * 128),
             segments: Vec::with_capacity(trains::SEGMENTS),
         }
@@ -80,8 +78,8 @@ impl Egress {
     /// Sends what waits on a device.
     pub(crate) fn handle_device(&mut self, shared: &Shared, device: &Device, session: SessionKey) {
         for _ in 0..ROUNDS {
-            let (filled, error) = self.read(shared, device);
-            self.handle_frames(shared, session, 0..filled, device.vlan);
+            let error = self.read(shared, device);
+            self.handle_frames(shared, session, 0..self.frames.len(), device.vlan);
             if let Some(error) = error {
                 if error.kind() != io::ErrorKind::WouldBlock {
                     shared.lose_device(device, session);
@@ -94,12 +92,12 @@ impl Egress {
     /// Sends what waits on the device of a PPP unit.
     pub(crate) fn handle_unit(&mut self, shared: &Shared, device: &Device, unit: UnitKey) {
         for _ in 0..ROUNDS {
-            let (filled, error) = self.read(shared, device);
-            self.route(shared, unit, filled);
+            let error = self.read(shared, device);
+            self.route(shared, unit);
             let mut first = 0;
-            while let Some(slot) = self.frames.get(first..filled).and_then(<[Slot]>::first) {
+            while let Some(slot) = self.frames.get(first) {
                 let session = slot.session;
-                let run = self.frames.get(first..filled).unwrap_or_default();
+                let run = self.frames.get(first..).unwrap_or_default();
                 let count = run.iter().take_while(|slot| slot.session == session).count();
                 if let Some(session) = session {
                     self.handle_frames(shared, session, first..first + count, None);
@@ -116,11 +114,11 @@ impl Egress {
     }
 
     /// Finds the session of each packet, and its protocol field.
-    fn route(&mut self, shared: &Shared, unit: UnitKey, filled: usize) {
+    fn route(&mut self, shared: &Shared, unit: UnitKey) {
         let now = now();
         let mut state = lock(&shared.ppp);
-        for slot in self.frames.iter_mut().take(filled) {
-            let packet = slot.buffer.get(slot.frame.clone()).unwrap_or_default();
+        for slot in &mut self.frames {
+            let packet = slot.bytes(&self.buffer);
             let protocol = match packet.first().map(|first| first >> 4) {
                 Some(4) => PPP_IP,
                 Some(6) => PPP_IPV6,
@@ -135,16 +133,26 @@ impl Egress {
         }
     }
 
-    /// Reads frames until there are no more or no room; returns how many there are, and why there are no more.
-    fn read(&mut self, shared: &Shared, device: &Device) -> (usize, Option<io::Error>) {
-        for (filled, slot) in self.frames.iter_mut().enumerate() {
-            match device.tap.read(&mut slot.buffer) {
-                Ok(len) if slot.prepare(device.link(), len).is_some() => {}
-                Ok(_) => shared.losses.add(Loss::FrameMalformed, 1),
-                Err(error) => return (filled, Some(error)),
-            }
+    /// Reads frames until there are no more or no room; returns why there are no more.
+    fn read(&mut self, shared: &Shared, device: &Device) -> Option<io::Error> {
+        self.frames.clear();
+        let mut start = 0;
+        while self.frames.len() < FRAMES {
+            let room = self.buffer.get_mut(start..start + READ_BYTES)?;
+            let len = match device.tap.read(room) {
+                Ok(len) => len,
+                Err(error) => return Some(error),
+            };
+            let read = room.get_mut(..len).unwrap_or_default();
+            let Some(prepared) = prepared(device.link(), read) else {
+                shared.losses.add(Loss::FrameMalformed, 1);
+                continue;
+            };
+            let frame = start + VnetHeader::LEN..start + len;
+            start = frame.end.next_multiple_of(ALIGNMENT);
+            self.frames.push(Slot { frame, prepared, protocol: None, session: None });
         }
-        (FRAMES, None)
+        None
     }
 
     /// Numbers the frames under one lock, and sends them.
@@ -195,18 +203,20 @@ impl Egress {
             self.headers.extend_from_slice(&protocol.to_be_bytes());
         }
         let inner = self.headers.len();
+        let bytes = frame.bytes(&self.buffer);
         let mut payload = match &frame.prepared {
-            Some(Prepared::Train(train)) => emit_inner(&mut self.headers, train, frame.bytes(), index),
-            _ => 0..frame.bytes().len(),
+            Prepared::Train(train) => emit_inner(&mut self.headers, train, bytes, index),
+            Prepared::Single => 0..bytes.len(),
         };
         if let Some(vlan) = vlan {
-            payload.start += tag(&mut self.headers, inner, vlan, frame.bytes());
+            payload.start += tag(&mut self.headers, inner, vlan, bytes);
         }
-        self.segments.push(Segment { header: start..self.headers.len(), slot, payload });
+        let payload = frame.frame.start + payload.start..frame.frame.start + payload.end;
+        self.segments.push(Segment { header: start..self.headers.len(), payload });
     }
 
     fn send(&mut self, shared: &Shared, socket: &TunnelSocket, sent: &mut Sent) {
-        trains::send(socket, &self.headers, &self.segments, &self.frames, shared, sent);
+        trains::send(socket, &self.headers, &self.segments, &self.buffer, shared, sent);
         self.segments.clear();
         self.headers.clear();
     }
@@ -233,27 +243,22 @@ fn tag(headers: &mut Vec<u8>, inner: usize, vlan: VlanId, frame: &[u8]) -> usize
     addresses.len()
 }
 
-impl Slot {
-    /// Looks at the virtio header of what was read, and completes the frame's checksum. `None` for what is no frame.
-    fn prepare(&mut self, link: Link, len: usize) -> Option<()> {
-        (self.prepared, self.protocol, self.session) = (None, None, None);
-        self.frame = VnetHeader::LEN..len.max(VnetHeader::LEN);
-        let (header, _) = VnetHeader::parse(self.buffer.get(..len)?)?;
-        let frame = self.buffer.get_mut(self.frame.clone())?;
-        self.prepared = Some(prepare(link, &header, frame).ok()?);
-        Some(())
-    }
+/// Looks at the virtio header of what was read, and completes the frame's checksum. `None` for what is no frame.
+fn prepared(link: Link, read: &mut [u8]) -> Option<Prepared> {
+    let (header, _) = VnetHeader::parse(read)?;
+    prepare(link, &header, read.get_mut(VnetHeader::LEN..)?).ok()
+}
 
-    fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.frame.clone()).unwrap_or_default()
+impl Slot {
+    fn bytes<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        buffer.get(self.frame.clone()).unwrap_or_default()
     }
 
     /// How many datagrams it becomes.
     fn segments(&self) -> u32 {
         match &self.prepared {
-            None => 0,
-            Some(Prepared::Single) => 1,
-            Some(Prepared::Train(train)) => u32::try_from(train.segments()).unwrap_or(u32::MAX),
+            Prepared::Single => 1,
+            Prepared::Train(train) => u32::try_from(train.segments()).unwrap_or(u32::MAX),
         }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Ingress {
 #[derive(Default)]
 struct Outbox {
     frames: Vec<Delivery>,
+    /// The devices of the frames, in their order: a run of frames for one device holds it once.
+    devices: Vec<Arc<Device>>,
     /// Which slot the engine is looking at, and where in it the packet starts.
     slot: usize,
     start: usize,
@@ -57,8 +59,8 @@ struct Delivery {
 
 /// Who takes a frame.
 enum Reader {
-    /// The device of an Ethernet session, or of a PPP unit.
-    Device(Arc<Device>),
+    /// The device of an Ethernet session, or of a PPP unit, by its place in [`Outbox::devices`].
+    Device(usize),
     /// Whoever reads a PPP session.
     Ppp(SessionKey),
     /// It has been taken.
@@ -75,7 +77,7 @@ enum Place {
 impl Deliver<Arc<Device>> for Outbox {
     fn deliver(&mut self, session: SessionKey, device: Option<&Arc<Device>>, frame: Frame) -> bool {
         let to = match device {
-            Some(device) => Reader::Device(Arc::clone(device)),
+            Some(device) => Reader::Device(place_of(&mut self.devices, device)),
             None if self.has_ppp => Reader::Ppp(session),
             None => return false,
         };
@@ -93,6 +95,14 @@ impl Deliver<Arc<Device>> for Outbox {
     }
 }
 
+/// The place of a device behind those of the frames before.
+fn place_of(devices: &mut Vec<Arc<Device>>, device: &Arc<Device>) -> usize {
+    if devices.last().is_none_or(|last| !Arc::ptr_eq(last, device)) {
+        devices.push(Arc::clone(device));
+    }
+    devices.len() - 1
+}
+
 impl Delivery {
     /// Takes the tag off a frame for a device that has none.
     fn untag(&mut self, batch: &mut RecvBatch) {
@@ -106,9 +116,9 @@ impl Delivery {
         }
     }
 
-    /// The device that it goes to.
-    fn device(&self) -> Option<&Arc<Device>> {
-        if let Reader::Device(device) = &self.to { Some(device) } else { None }
+    /// The device that it goes to, one of `devices`.
+    fn device<'a>(&self, devices: &'a [Arc<Device>]) -> Option<&'a Device> {
+        if let Reader::Device(place) = self.to { devices.get(place).map(|device| &**device) } else { None }
     }
 
     fn bytes<'a>(&'a self, slots: &[&'a [u8]; MAX_BATCH]) -> &'a [u8] {
@@ -259,27 +269,28 @@ impl Ingress {
 
     /// Writes the frames to their devices, runs for one device joined where they can be.
     fn flush(&mut self, shared: &Shared) {
-        if self.out.frames.is_empty() {
+        let Outbox { frames, devices, ppp_rest, .. } = &mut self.out;
+        if frames.is_empty() {
             return;
         }
-        let is_tagged =
-            |delivery: &&mut Delivery| delivery.device().is_some_and(|device| device.vlan.is_some());
-        for delivery in self.out.frames.iter_mut().filter(is_tagged) {
-            delivery.untag(&mut self.batch);
+        for delivery in frames.iter_mut() {
+            if delivery.device(devices).is_some_and(|device| device.vlan.is_some()) {
+                delivery.untag(&mut self.batch);
+            }
         }
         let mut slots: [&[u8]; MAX_BATCH] = [&[]; MAX_BATCH];
         for (place, received) in slots.iter_mut().zip(self.batch.iter()) {
             *place = received.bytes;
         }
-        route_ppp(shared, &mut self.out.frames, &slots, &mut self.out.ppp_rest);
-        let same = |a: &Delivery, b: &Delivery| match (a.device(), b.device()) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        route_ppp(shared, frames, devices, &slots, ppp_rest);
+        let same = |a: &Delivery, b: &Delivery| match (&a.to, &b.to) {
+            (Reader::Device(a), Reader::Device(b)) => a == b,
             _ => false,
         };
-        for run in self.out.frames.chunk_by(same) {
-            let Some(device) = run.first().and_then(Delivery::device) else { continue };
+        for run in frames.chunk_by(same) {
+            let Some(device) = run.first().and_then(|delivery| delivery.device(devices)) else { continue };
             let frames = run.iter().map(|delivery| delivery.bytes(&slots));
-            coalesce(device.link(), frames, |parts| {
+            coalesce(device.link(), device.has_udp_trains(), frames, |parts| {
                 shared.losses.note(Loss::DeviceRefused, device.deliver(parts).is_err());
             });
         }
@@ -289,6 +300,7 @@ impl Ingress {
 
     /// Returns the memory of frames that waited, and lets go of the devices.
     fn give_back(&mut self, shared: &Shared) {
+        self.out.devices.clear();
         let mut engine = None;
         for delivery in self.out.frames.drain(..) {
             if let Place::Held(bytes) = delivery.place {
@@ -315,7 +327,13 @@ fn parse(batch: &RecvBatch) -> [Option<Option<Datagram<'_>>>; SLOTS] {
 }
 
 /// Finds out who takes the frames of PPP sessions: what is left are packets for devices.
-fn route_ppp(shared: &Shared, frames: &mut [Delivery], slots: &[&[u8]; MAX_BATCH], rest: &mut Rest) {
+fn route_ppp(
+    shared: &Shared,
+    frames: &mut [Delivery],
+    devices: &mut Vec<Arc<Device>>,
+    slots: &[&[u8]; MAX_BATCH],
+    rest: &mut Rest,
+) {
     let is_ppp = |delivery: &Delivery| matches!(delivery.to, Reader::Ppp(_));
     if !frames.iter().any(is_ppp) {
         return;
@@ -328,7 +346,7 @@ fn route_ppp(shared: &Shared, frames: &mut [Delivery], slots: &[&[u8]; MAX_BATCH
         delivery.to = match routed {
             Some((device, packet)) => {
                 delivery.range.start += packet.start;
-                Reader::Device(device)
+                Reader::Device(place_of(devices, &device))
             }
             None => Reader::Nobody,
         };

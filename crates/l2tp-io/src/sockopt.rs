@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-/// Bytes a tunnel socket may queue in each direction: some 60 super-frames. The kernel doubles it, for its own
+/// Bytes a tunnel socket may queue in each direction: some 120 super-frames, which a few TCP streams may together have on
+/// the way (a device holds no sender back once a frame is given to a program). The kernel doubles it, for its own
 /// bookkeeping.
-const BUFFER_BYTES: usize = 4 << 20;
+const BUFFER_BYTES: usize = 8 << 20;
 
 /// Sets an integer option by number.
 ///

@@ -22,6 +22,7 @@ pub struct Tap {
     name: String,
     index: u32,
     link: Link,
+    udp_trains: bool,
 }
 
 impl Tap {
@@ -61,10 +62,10 @@ impl Tap {
             Some(libc::EBUSY) => Errno::EXIST.into(),
             _ => error,
         })?;
-        offer_offloads(&descriptor)?;
+        let udp_trains = offer_offloads(&descriptor)?;
         let name = request_name(&request);
         let index = Rtnl::open()?.index_of(&name)?;
-        Ok(Self { descriptor, name, index, link })
+        Ok(Self { descriptor, name, index, link, udp_trains })
     }
 
     /// The device's name at creation, `%d` filled in.
@@ -77,6 +78,12 @@ impl Tap {
     #[must_use]
     pub fn link(&self) -> Link {
         self.link
+    }
+
+    /// Whether trains of UDP datagrams may be read and written as one frame: Linux 6.2.
+    #[must_use]
+    pub fn has_udp_trains(&self) -> bool {
+        self.udp_trains
     }
 
     /// The device's name now.
@@ -146,12 +153,15 @@ impl AsFd for Tap {
     }
 }
 
-/// Says which unfinished frames may be handed to us: checksums left open, TCP and UDP super-frames.
-fn offer_offloads(tap: &OwnedFd) -> io::Result<()> {
+/// Says which unfinished frames may be handed to us: checksums left open, TCP and UDP super-frames. Returns whether the
+/// kernel knows the latter.
+fn offer_offloads(tap: &OwnedFd) -> io::Result<bool> {
     let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
     let udp = libc::TUN_F_USO4 | libc::TUN_F_USO6;
-    // UDP super-frames came with 6.2.
-    set_offload(tap, tcp | udp).or_else(|_| set_offload(tap, tcp))
+    if set_offload(tap, tcp | udp).is_ok() {
+        return Ok(true);
+    }
+    set_offload(tap, tcp).map(|()| false)
 }
 
 fn set_offload(tap: &OwnedFd, offloads: libc::c_uint) -> io::Result<()> {

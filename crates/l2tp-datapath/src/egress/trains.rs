@@ -6,33 +6,35 @@ use std::io::IoSlice;
 use l2tp_core::tx::Sent;
 use l2tp_io::batch::{MAX_BATCH, Outgoing, SendReport};
 
-use super::{Segment, Slot};
+use super::Segment;
 use crate::loss::Loss;
 use crate::shared::Shared;
 use crate::socket::TunnelSocket;
 
-/// Segments sent in one go at most.
-pub(super) const SEGMENTS: usize = 512;
+/// Segments sent in one go at most: two trains of the most segments, and two batches of single messages. What points at
+/// them is laid out anew for each go, so more would cost a lone acknowledgement more than it would save anybody.
+pub(super) const SEGMENTS: usize = 128;
 
 /// Segments of a train at most (UDP_MAX_SEGMENTS of Linux before 6.6).
 const TRAIN_SEGMENTS: usize = 64;
 /// Bytes of a train at most: the largest UDP payload over IPv4.
 const TRAIN_BYTES: usize = 65_507;
 
-/// Sends `segments`, at most [`SEGMENTS`], in order, and adds up what became of them.
+/// Sends `segments`, at most [`SEGMENTS`], in order, their headers in `headers` and their payloads in `frames`, and adds up
+/// what became of them.
 pub(super) fn send(
     socket: &TunnelSocket,
     headers: &[u8],
     segments: &[Segment],
-    frames: &[Slot],
+    frames: &[u8],
     shared: &Shared,
     sent: &mut Sent,
 ) {
     let mut parts = [IoSlice::new(&[]); 2 * SEGMENTS];
     for (pair, segment) in parts.as_chunks_mut::<2>().0.iter_mut().zip(segments) {
         let header = headers.get(segment.header.clone()).unwrap_or_default();
-        let frame = frames.get(segment.slot).map(Slot::bytes).unwrap_or_default();
-        *pair = [IoSlice::new(header), IoSlice::new(frame.get(segment.payload.clone()).unwrap_or_default())];
+        let payload = frames.get(segment.payload.clone()).unwrap_or_default();
+        *pair = [IoSlice::new(header), IoSlice::new(payload)];
     }
     let mut rest = segments;
     let mut parts = &parts[..];
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
 
     fn segments(sizes: &[usize]) -> Vec<Segment> {
-        sizes.iter().map(|size| Segment { header: 0..10, slot: 0, payload: 0..*size - 10 }).collect()
+        sizes.iter().map(|size| Segment { header: 0..10, payload: 0..*size - 10 }).collect()
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Received frames, joined to super-frames for the device (the kernel's `tcp_gro_receive` and what leads to it).
+//! Received frames, joined to super-frames for the device (the kernel's `tcp_gro_receive`, `udp_gro_receive` and what leads
+//! to them).
 
 use std::io::IoSlice;
 
@@ -7,17 +8,18 @@ use super::flow::{Flow, write_alone};
 use super::segment::{Kind, Segment};
 
 /// Flows that are gathered at the same time.
-const FLOWS: usize = 4;
+const FLOWS: usize = 8;
 
 /// Hands `frames` to `write`, in as few writes as may be: consecutive segments of a TCP flow as one super-frame
-/// for the kernel to take in one piece, everything else as it is.
+/// for the kernel to take in one piece, so too datagrams of one size of a UDP flow where the device takes trains of
+/// them (`with_udp`); everything else as it is.
 ///
 /// Each write is one frame for the device, its slices in order, the [`VnetHeader`](super::vnet::VnetHeader)
 /// first. At most 65 slices and 65,535 octets of frame are in a write. Payloads are passed by reference; only
 /// headers are copied.
 ///
-/// Frames of one conversation keep their order. Frames of others may overtake those of a TCP flow that is being
-/// gathered, as in the kernel. Four flows are gathered at the same time; a fifth ends one of them. Nothing is
+/// Frames of one conversation keep their order. Frames of others may overtake those of a flow that is being
+/// gathered, as in the kernel. Eight flows are gathered at the same time; a ninth ends one of them. Nothing is
 /// kept back when the call returns.
 ///
 /// Segments join under the kernel's own rules (GRO of Linux 6.12), so that cutting the super-frame gives the same
@@ -25,13 +27,14 @@ const FLOWS: usize = 4;
 /// count up, which RFC 6864 section 4.1 lets nobody look at; a vnet header has no way to ask for fixed ones.
 pub fn coalesce<'a>(
     link: Link,
+    with_udp: bool,
     frames: impl Iterator<Item = &'a [u8]>,
     mut write: impl FnMut(&[IoSlice<'_>]),
 ) {
     let mut flows = Flows::default();
     for frame in frames {
-        match Kind::of(link, frame) {
-            Kind::Tcp(segment) => flows.take(segment, &mut write),
+        match Kind::of(link, with_udp, frame) {
+            Kind::Segment(segment) => flows.take(&segment, &mut write),
             Kind::Unrelated => write_alone(frame, &mut write),
             Kind::Opaque => {
                 flows.write_all(&mut write);
@@ -51,15 +54,15 @@ struct Flows<'a> {
 }
 
 impl<'a> Flows<'a> {
-    fn take(&mut self, segment: Segment<'a>, write: &mut impl FnMut(&[IoSlice<'_>])) {
-        if self.joins(&segment, write) {
+    fn take(&mut self, segment: &Segment<'a>, write: &mut impl FnMut(&[IoSlice<'_>])) {
+        if self.joins(segment, write) {
             return;
         }
         if segment.ends_train() || !segment.is_mergeable() {
             return write_alone(segment.frame, write);
         }
         if let Some(slot) = self.vacant(write) {
-            *slot = Some(Flow::new(segment));
+            *slot = Some(Flow::new(*segment));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Segments of one TCP flow, gathered into a super-frame.
+//! Segments of one TCP flow, or datagrams of one UDP flow, gathered into a super-frame.
 
 use std::io::IoSlice;
 
@@ -24,8 +24,8 @@ pub(super) struct Flow<'a> {
     slices: [IoSlice<'a>; 1 + SEGMENTS_MAX],
     count: usize,
     payload_len: usize,
-    /// The sequence number that comes next.
-    next: u32,
+    /// The sequence number that comes next in a TCP flow.
+    next: Option<u32>,
     /// All IPv4 identifications are equal (a sender that sets don't-fragment may do so, RFC 6864 section 4.1)
     /// rather than counting up.
     fixed_identification: bool,
@@ -100,7 +100,7 @@ impl<'a> Flow<'a> {
             *slice = IoSlice::new(segment.payload);
         }
         self.payload_len += len;
-        self.next = self.next.wrapping_add(u32::try_from(len).unwrap_or_default());
+        self.next = self.next.map(|next| next.wrapping_add(u32::try_from(len).unwrap_or_default()));
         self.end_flags = segment.end_flags();
         self.complete = len < self.gso_size() || segment.ends_train() || self.count == SEGMENTS_MAX;
     }
@@ -126,13 +126,14 @@ impl<'a> Flow<'a> {
         VnetHeader {
             flags: VnetHeader::NEEDS_CSUM,
             gso_type: match self.first.layers.family {
+                _ if self.first.is_udp() => VnetHeader::GSO_UDP_L4,
                 Family::V4 => VnetHeader::GSO_TCPV4,
                 Family::V6 => VnetHeader::GSO_TCPV6,
             },
             hdr_len: length(self.first.header_len),
             gso_size: length(self.gso_size()),
             csum_start: length(self.first.layers.transport),
-            csum_offset: 16,
+            csum_offset: if self.first.is_udp() { 6 } else { 16 },
         }
     }
 
@@ -155,10 +156,15 @@ impl<'a> Flow<'a> {
             }
             Family::V6 => put(out, network + 4, length(len - network - IPV6_LEN).to_be_bytes()),
         }
+        let checksum = self.first.pseudo_header(len - transport).partial();
+        if self.first.is_udp() {
+            put(out, transport + 4, length(len - transport).to_be_bytes());
+            return put(out, transport + 6, checksum);
+        }
         if let Some(flags) = out.get_mut(transport + 13) {
             *flags |= self.end_flags;
         }
-        put(out, transport + 16, self.first.pseudo_header(len - transport).partial());
+        put(out, transport + 16, checksum);
     }
 }
 

@@ -1,9 +1,9 @@
-//! One received TCP segment, and whether it may join another.
+//! One received TCP segment or UDP datagram, and whether it may join another.
 
 use std::ops::Range;
 
 use super::checksum::Checksum;
-use super::layers::{Family, IPV6_LEN, Layers, TCP, TCP_LEN, tcp_header_len};
+use super::layers::{Family, IPV6_LEN, Layers, TCP, TCP_LEN, UDP, UDP_LEN, tcp_header_len};
 use super::{HEADER_MAX, Link};
 
 /// Flags of a TCP header (its octet 13).
@@ -16,56 +16,125 @@ const CWR: u8 = 0x80;
 
 /// What a frame is to the coalescer.
 pub(super) enum Kind<'a> {
-    /// A whole TCP segment.
-    Tcp(Segment<'a>),
-    /// A packet that certainly belongs to no TCP conversation.
+    /// A whole TCP segment or UDP datagram.
+    Segment(Segment<'a>),
+    /// A packet that certainly belongs to no conversation that is gathered.
     Unrelated,
-    /// Anything else, a fragment or a damaged TCP segment among it.
+    /// Anything else, a fragment or a damaged segment among it.
     Opaque,
 }
 
-/// A TCP segment, cut at its headers. The lengths of all parts agree with the headers.
+/// A TCP segment or UDP datagram, cut at its headers. The lengths of all parts agree with the IP header.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {
     /// The whole frame, with whatever follows the IP packet.
     pub(super) frame: &'a [u8],
     pub(super) layers: Layers,
-    /// Octets of Ethernet, IP and TCP header.
+    /// Octets of Ethernet, IP and transport header.
     pub(super) header_len: usize,
     pub(super) payload: &'a [u8],
     link: &'a [u8],
     network: &'a [u8],
-    tcp: &'a [u8; TCP_LEN],
-    options: &'a [u8],
-    /// TCP header and payload.
+    transport: Transport<'a>,
+    /// Transport header and payload.
     covered: &'a [u8],
 }
 
+/// The transport header.
+#[derive(Clone, Copy, Debug)]
+enum Transport<'a> {
+    Tcp { header: &'a [u8; TCP_LEN], options: &'a [u8] },
+    Udp { header: &'a [u8; UDP_LEN] },
+}
+
+impl<'a> Transport<'a> {
+    /// Splits the header off what an IP packet carries; gives the payload too.
+    fn parse(protocol: u8, covered: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        if protocol == UDP {
+            let (header, payload) = covered.split_first_chunk()?;
+            return Some((Self::Udp { header }, payload));
+        }
+        let (header, payload) = covered.split_at_checked(tcp_header_len(covered)?)?;
+        let (header, options) = header.split_first_chunk()?;
+        Some((Self::Tcp { header, options }, payload))
+    }
+
+    /// Source and destination port.
+    fn ports(self) -> [u8; 4] {
+        let (Self::Tcp { header: &[a, b, c, d, ..], .. } | Self::Udp { header: &[a, b, c, d, ..] }) = self;
+        [a, b, c, d]
+    }
+
+    /// Whether nothing in the header itself keeps it out of a super-frame. `len` counts header and payload.
+    ///
+    /// UDP: a checksum, as `udp_gro_receive_segment` wants it (each frame of a super-frame gets one), and the length
+    /// of the IP packet.
+    fn is_plain(self, len: usize) -> bool {
+        match self {
+            Self::Tcp { header, .. } => header[13] & (SYN | RST | URG | CWR) == 0,
+            Self::Udp { header: &[_, _, _, _, l0, l1, c0, c1] } => {
+                usize::from(u16::from_be_bytes([l0, l1])) == len && [c0, c1] != [0, 0]
+            }
+        }
+    }
+
+    /// Whether it equals that of `first` in all that a super-frame has only once.
+    fn continues(self, first: Self) -> bool {
+        match (self, first) {
+            (Self::Tcp { header, options }, Self::Tcp { header: first, options: first_options }) => {
+                header[8..12] == first[8..12]
+                    && flag_word(header) == flag_word(first)
+                    && header[18..] == first[18..]
+                    && options == first_options
+            }
+            (Self::Udp { .. }, Self::Udp { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Octets 12 to 15 of a TCP header, FIN and PSH masked out: data offset, flags, window.
+fn flag_word(tcp: &[u8; TCP_LEN]) -> [u8; 4] {
+    let [_, _, _, _, _, _, _, _, _, _, _, _, offset, flags, w0, w1, ..] = *tcp;
+    [offset, flags & !(FIN | PSH), w0, w1]
+}
+
 impl<'a> Kind<'a> {
-    pub(super) fn of(link: Link, frame: &'a [u8]) -> Self {
+    /// Looks at a frame. UDP datagrams are gathered only where the device takes trains of them (`with_udp`).
+    #[inline]
+    pub(super) fn of(link: Link, with_udp: bool, frame: &'a [u8]) -> Self {
         match Layers::parse(link, frame) {
             Some(layers) if layers.fragment => Self::Opaque,
-            Some(layers) if layers.protocol != TCP => Self::Unrelated,
-            Some(layers) => Segment::parse(frame, layers).map_or(Self::Opaque, Self::Tcp),
+            Some(layers) if layers.protocol == TCP || (with_udp && layers.protocol == UDP) => {
+                Segment::parse(frame, layers).map_or(Self::Opaque, Self::Segment)
+            }
+            Some(_) => Self::Unrelated,
             None => Self::Opaque,
         }
     }
 }
 
 impl<'a> Segment<'a> {
+    #[inline]
     fn parse(frame: &'a [u8], layers: Layers) -> Option<Self> {
         let (link, packet) = frame.split_at_checked(layers.network)?;
         let packet = packet.get(..packet_len(layers.family, packet)?)?;
         let (network, covered) = packet.split_at_checked(layers.transport - layers.network)?;
-        let (header, payload) = covered.split_at_checked(tcp_header_len(covered)?)?;
-        let (tcp, options) = header.split_first_chunk()?;
-        let header_len = layers.transport + header.len();
-        Some(Self { frame, layers, header_len, payload, link, network, tcp, options, covered })
+        let (transport, payload) = Transport::parse(layers.protocol, covered)?;
+        let header_len = layers.transport + covered.len() - payload.len();
+        Some(Self { frame, layers, header_len, payload, link, network, transport, covered })
     }
 
     /// Whether both are of one conversation, so that they must not overtake each other.
     pub(super) fn same_conversation(&self, other: &Self) -> bool {
-        self.tcp[..4] == other.tcp[..4] && self.addresses() == other.addresses()
+        self.layers.protocol == other.layers.protocol
+            && self.transport.ports() == other.transport.ports()
+            && self.addresses() == other.addresses()
+    }
+
+    /// Whether it is a UDP datagram.
+    pub(super) fn is_udp(&self) -> bool {
+        matches!(self.transport, Transport::Udp { .. })
     }
 
     /// Source and destination; their number tells the IP version.
@@ -75,14 +144,15 @@ impl<'a> Segment<'a> {
 
     /// Whether the segment may be one of several in a super-frame, by itself: data, nothing special, intact.
     ///
-    /// The rules are those of `inet_gro_receive`, `ipv6_gro_receive` and `tcp_gro_receive`: no IPv4 options, no
-    /// octets after the packet (Ethernet padding), data, none of SYN, RST, URG and CWR. Both checksums must be
-    /// right: in a super-frame they are made anew, which would turn damage into valid data.
+    /// The rules are those of `inet_gro_receive`, `ipv6_gro_receive`, `tcp_gro_receive` and `udp_gro_receive`: no IPv4
+    /// options, no octets after the packet (Ethernet padding), data, none of SYN, RST, URG and CWR. Both checksums must
+    /// be right: in a super-frame they are made anew, which would turn damage into valid data. That a checksum of the
+    /// tunnel covers them is not enough: the damage may be older than the tunnel.
     pub(super) fn is_mergeable(&self) -> bool {
         !self.payload.is_empty()
             && self.header_len + self.payload.len() == self.frame.len()
             && self.header_len <= HEADER_MAX
-            && self.tcp[13] & (SYN | RST | URG | CWR) == 0
+            && self.transport.is_plain(self.covered.len())
             && self.network_is_plain()
             && self.checksum_is_valid()
     }
@@ -103,9 +173,10 @@ impl<'a> Segment<'a> {
         self.pseudo_header(self.covered.len()).bytes(self.covered).is_valid()
     }
 
-    /// Sum of the pseudo-header of a packet of this segment's addresses, with `len` octets of TCP.
+    /// Sum of the pseudo-header of a packet of this segment's addresses, with `len` octets of transport header and payload.
     pub(super) fn pseudo_header(&self, len: usize) -> Checksum {
-        Checksum::pseudo_header(self.addresses(), TCP, u32::try_from(len).unwrap_or(u32::MAX))
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        Checksum::pseudo_header(self.addresses(), self.layers.protocol, len)
     }
 
     /// Whether nothing may follow in the same super-frame: the sender ended a burst or its stream.
@@ -113,15 +184,12 @@ impl<'a> Segment<'a> {
         self.end_flags() != 0
     }
 
-    /// The flags that the last segment gives to a super-frame.
+    /// The flags that the last segment gives to a super-frame; UDP has none.
     pub(super) fn end_flags(&self) -> u8 {
-        self.tcp[13] & (FIN | PSH)
-    }
-
-    /// Octets 12 to 15 of the TCP header, FIN and PSH masked out: data offset, flags, window.
-    fn flag_word(&self) -> [u8; 4] {
-        let [_, _, _, _, _, _, _, _, _, _, _, _, offset, flags, w0, w1, ..] = *self.tcp;
-        [offset, flags & !(FIN | PSH), w0, w1]
+        match self.transport {
+            Transport::Tcp { header, .. } => header[13] & (FIN | PSH),
+            Transport::Udp { .. } => 0,
+        }
     }
 
     /// Whether the headers equal those of `first` in all that a super-frame has only once: MAC addresses, tags,
@@ -136,15 +204,17 @@ impl<'a> Segment<'a> {
         self.link == first.link
             && once.into_iter().all(|range| self.network.get(range.clone()) == first.network.get(range))
             && self.network.get(options.clone()) == first.network.get(options)
-            && self.tcp[8..12] == first.tcp[8..12]
-            && self.flag_word() == first.flag_word()
-            && self.tcp[18..] == first.tcp[18..]
-            && self.options == first.options
+            && self.transport.continues(first.transport)
     }
 
-    pub(super) fn sequence(&self) -> u32 {
-        let [_, _, _, _, s0, s1, s2, s3, ..] = *self.tcp;
-        u32::from_be_bytes([s0, s1, s2, s3])
+    /// The sequence number; UDP has none.
+    pub(super) fn sequence(&self) -> Option<u32> {
+        match self.transport {
+            Transport::Tcp { header: &[_, _, _, _, s0, s1, s2, s3, ..], .. } => {
+                Some(u32::from_be_bytes([s0, s1, s2, s3]))
+            }
+            Transport::Udp { .. } => None,
+        }
     }
 
     /// Identification and don't-fragment flag of an IPv4 header.

@@ -282,7 +282,7 @@ pub(super) fn join(frames: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {
 
 fn join_as(link: Link, frames: &[Vec<u8>]) -> Vec<(VnetHeader, Vec<u8>)> {
     let mut written = vec![];
-    coalesce(link, frames.iter().map(Vec::as_slice), |slices: &[IoSlice<'_>]| {
+    coalesce(link, true, frames.iter().map(Vec::as_slice), |slices: &[IoSlice<'_>]| {
         let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
         let (header, frame) = VnetHeader::parse(&bytes).unwrap();
         written.push((header, frame.to_vec()));

@@ -89,6 +89,9 @@ pub(super) fn send_batch(
     report.close(messages.len())
 }
 
+/// Messages for which less memory is made ready: most calls have one or two trains.
+const FEW: usize = 4;
+
 /// Sends messages of which the first has index `first` in the report.
 fn send(
     socket: BorrowedFd<'_>,
@@ -97,8 +100,23 @@ fn send(
     first: usize,
     report: &mut SendReport,
 ) {
-    let mut controls = [ControlSpace::<64>::EMPTY; MAX_BATCH];
-    let mut headers = [OutHeader::EMPTY; MAX_BATCH];
+    if messages.len() <= FEW {
+        send_up_to::<FEW>(socket, route, messages, first, report);
+    } else {
+        send_up_to::<MAX_BATCH>(socket, route, messages, first, report);
+    }
+}
+
+/// Sends the first `N` messages.
+fn send_up_to<const N: usize>(
+    socket: BorrowedFd<'_>,
+    route: &Route,
+    messages: &[Outgoing<'_>],
+    first: usize,
+    report: &mut SendReport,
+) {
+    let mut controls = [ControlSpace::<64>::EMPTY; N];
+    let mut headers = [OutHeader::EMPTY; N];
     for ((header, control), message) in headers.iter_mut().zip(&mut controls).zip(messages) {
         *control = route.control(message.train());
         *header = OutHeader::new(message, route.to.as_ref(), control);

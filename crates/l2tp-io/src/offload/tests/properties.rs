@@ -40,7 +40,7 @@ enum Step {
     Damage { at: usize },
     /// The last two frames change places.
     Swap,
-    /// Something that is not TCP.
+    /// Something that is neither TCP nor UDP.
     Other { len: usize },
 }
 
@@ -48,8 +48,8 @@ fn step() -> impl Strategy<Value = Step> {
     let len = prop_oneof![6 => Just(100_usize), 1 => 0_usize..=100, 1 => 100_usize..140];
     let flags = prop_oneof![8 => Just(ACK), 1 => Just(ACK | PSH), 1 => Just(ACK | FIN), 1 => any::<u8>()];
     prop_oneof![
-        20 => (0_usize..6, len, flags).prop_map(|(flow, len, flags)| Step::Data { flow, len, flags }),
-        1 => (0_usize..6).prop_map(|flow| Step::Loss { flow }),
+        20 => (0..usize::from(FLOWS), len, flags).prop_map(|(flow, len, flags)| Step::Data { flow, len, flags }),
+        1 => (0..usize::from(FLOWS)).prop_map(|flow| Step::Loss { flow }),
         1 => (0_usize..150).prop_map(|at| Step::Damage { at }),
         1 => Just(Step::Swap),
         1 => (0_usize..60).prop_map(|len| Step::Other { len }),
@@ -57,8 +57,10 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn flows() -> Vec<Packet> {
-    (0..6_u16)
+    (0..FLOWS)
         .map(|flow| Packet {
+            // The others are TCP.
+            udp: flow >= 6,
             v6: flow % 2 == 1,
             tags: vec![[0x81, 0, 0, 3]; usize::from(flow % 3)],
             extra: usize::from(flow == 3),
@@ -69,7 +71,10 @@ fn flows() -> Vec<Packet> {
         .collect()
 }
 
-/// The frames of `steps`, each with its flow; without one if it is damaged or not TCP.
+/// As many as are gathered side by side, and one more: with and without tags, IPv4 and IPv6, TCP and UDP.
+const FLOWS: u16 = 9;
+
+/// The frames of `steps`, each with its flow; without one if it is damaged or of no flow.
 fn frames_of(steps: &[Step]) -> Vec<(Option<usize>, Vec<u8>)> {
     let mut flows = flows();
     let mut frames: Vec<(Option<usize>, Vec<u8>)> = vec![];
@@ -141,7 +146,7 @@ proptest! {
         let gso_size = gso_size.min(u16::try_from(packet.payload.len() / 2).unwrap());
         let flags = if end { ACK | PSH | FIN } else { ACK | ECE };
         let extra = if packet.v6 { packet.extra } else { 0 };
-        let packet = Packet { udp: false, extra, flags, ..packet };
+        let packet = Packet { extra, flags, ..packet };
         let (header, frame) = packet.super_frame(gso_size);
         prop_assert_eq!(join(&split(header, &frame)), [(header, frame)]);
     }
@@ -153,7 +158,7 @@ proptest! {
         let (flow_of, frames): (Vec<_>, Vec<_>) = frames_of(&steps).into_iter().unzip();
         let mut back: Vec<Vec<u8>> =
             join(&frames).iter().flat_map(|(header, frame)| split(*header, frame)).collect();
-        for flow in 0..6 {
+        for flow in 0..usize::from(FLOWS) {
             let sent: Vec<_> =
                 frames.iter().zip(&flow_of).filter(|(_, of)| **of == Some(flow)).map(|(frame, _)| frame).collect();
             let found: Vec<_> = back.iter().filter(|frame| sent.contains(frame)).collect();
