@@ -18,6 +18,8 @@ const FLOWS: usize = 8;
 /// first. At most 65 slices and 65,535 octets of frame are in a write. Payloads are passed by reference; only
 /// headers are copied.
 ///
+/// A frame of a sender on this machine may have been left unfinished: the device is told.
+///
 /// Frames of one conversation keep their order. Frames of others may overtake those of a flow that is being
 /// gathered, as in the kernel. Eight flows are gathered at the same time; a ninth ends one of them. Nothing is
 /// kept back when the call returns.
@@ -34,11 +36,11 @@ pub fn coalesce<'a>(
     let mut flows = Flows::default();
     for frame in frames {
         match Kind::of(link, with_udp, frame) {
-            Kind::Segment(segment) => flows.take(&segment, &mut write),
-            Kind::Unrelated => write_alone(frame, &mut write),
+            Kind::Segment(segment) => flows.take(link, &segment, &mut write),
+            Kind::Unrelated => write_alone(link, frame, &mut write),
             Kind::Opaque => {
                 flows.write_all(&mut write);
-                write_alone(frame, &mut write);
+                write_alone(link, frame, &mut write);
             }
         }
     }
@@ -54,12 +56,12 @@ struct Flows<'a> {
 }
 
 impl<'a> Flows<'a> {
-    fn take(&mut self, segment: &Segment<'a>, write: &mut impl FnMut(&[IoSlice<'_>])) {
+    fn take(&mut self, link: Link, segment: &Segment<'a>, write: &mut impl FnMut(&[IoSlice<'_>])) {
         if self.joins(segment, write) {
             return;
         }
         if segment.ends_train() || !segment.is_mergeable() {
-            return write_alone(segment.frame, write);
+            return write_alone(link, segment.frame, write);
         }
         if let Some(slot) = self.vacant(write) {
             *slot = Some(Flow::new(*segment));

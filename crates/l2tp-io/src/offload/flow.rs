@@ -6,16 +6,13 @@ use super::checksum::Checksum;
 use super::layers::{Family, IPV6_LEN};
 use super::segment::Segment;
 use super::vnet::VnetHeader;
-use super::{HEADER_MAX, put};
+use super::{HEADER_MAX, Link, put, unfinished};
 
 /// Segments of one super-frame: as many as the kernel's UDP GRO gives in one datagram.
 pub(super) const SEGMENTS_MAX: usize = 64;
 
 /// Octets of one super-frame, Ethernet header included. That it counts keeps the IP lengths in 16 bits.
 const FRAME_MAX: usize = 65_535;
-
-/// The vnet header of a frame with nothing left to do.
-const PLAIN: [u8; VnetHeader::LEN] = [0; VnetHeader::LEN];
 
 /// Consecutive segments of one flow, at least one.
 pub(super) struct Flow<'a> {
@@ -108,7 +105,7 @@ impl<'a> Flow<'a> {
     /// Writes the super-frame; a single segment as it came.
     pub(super) fn write(self, write: &mut impl FnMut(&[IoSlice<'_>])) {
         if self.count == 1 {
-            return write_alone(self.first.frame, write);
+            return write_as(VnetHeader::default(), self.first.frame, write);
         }
         let mut headers = [0; VnetHeader::LEN + HEADER_MAX];
         let (vnet, rest) = headers.split_at_mut(VnetHeader::LEN);
@@ -168,9 +165,13 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// Writes `frame` as it is.
-pub(super) fn write_alone(frame: &[u8], write: &mut impl FnMut(&[IoSlice<'_>])) {
-    write(&[IoSlice::new(&PLAIN), IoSlice::new(frame)]);
+/// Writes `frame` by itself.
+pub(super) fn write_alone(link: Link, frame: &[u8], write: &mut impl FnMut(&[IoSlice<'_>])) {
+    write_as(unfinished::header(link, frame), frame, write);
+}
+
+fn write_as(header: VnetHeader, frame: &[u8], write: &mut impl FnMut(&[IoSlice<'_>])) {
+    write(&[IoSlice::new(&header.emit()), IoSlice::new(frame)]);
 }
 
 /// A length or offset within [`FRAME_MAX`].

@@ -15,6 +15,7 @@ mod flow;
 mod layers;
 mod segment;
 pub mod split;
+mod unfinished;
 pub mod vnet;
 
 #[cfg(test)]
