@@ -196,6 +196,8 @@ impl Service {
                 None => server.continue_dump(),
             });
             self.host.settle_ppp();
+            // Who is answered may rely on it; what many sessions need is done by and by.
+            let _more: bool = self.host.place_sessions(&mut engine);
             add_deaths(&mut engine, heard);
             drop(engine);
             caller.flush()?;

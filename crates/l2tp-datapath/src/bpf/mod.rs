@@ -29,7 +29,7 @@ use plan::{Reason, plan};
 use ways::{Hop, Ways};
 
 /// Sessions that are placed before packets have their turn.
-const PLACED_AT_A_TIME: usize = 128;
+const PLACED_AT_A_TIME: usize = 16;
 /// The kernel takes some 20 ms to say that no program uses a session any more, however many there are: so many are awaited
 /// together.
 const SETTLED_TOGETHER: usize = 1024;
