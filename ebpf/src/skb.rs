@@ -128,8 +128,9 @@ impl Skb {
     pub fn load<T: Copy + Default>(self, at: u32) -> Option<T> {
         let mut value = T::default();
         // SAFETY: a helper call with a buffer of that length.
-        let error =
-            unsafe { helper::bpf_skb_load_bytes(self.0.cast(), at, (&raw mut value).cast(), size_of::<T>() as u32) };
+        let error = unsafe {
+            helper::bpf_skb_load_bytes(self.0.cast(), at, (&raw mut value).cast(), size_of::<T>() as u32)
+        };
         (error == 0).then_some(value)
     }
 

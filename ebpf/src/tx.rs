@@ -189,7 +189,11 @@ fn emit(skb: Skb, session: &TxSession, frame: &Frame, id: u16) -> Option<()> {
     }
     skb.set_mark(session.mark);
     let total = skb.len() - ETHERNET_LEN;
-    if session.flags & IPV6 == 0 { emit_ipv4(skb, session, total, id) } else { emit_ipv6(skb, session, total) }
+    if session.flags & IPV6 == 0 {
+        emit_ipv4(skb, session, total, id)
+    } else {
+        emit_ipv6(skb, session, total)
+    }
 }
 
 /// Writes what differs from packet to packet, from the IPv4 header's length to UDP's, which is a run of 24 bytes.

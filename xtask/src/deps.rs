@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("l2tp-io", &["l2tp-abi"]),
     ("l2tp-client", &["l2tp-abi", "l2tp-io"]),
     ("l2tp-launch", &["l2tp-abi", "l2tp-io"]),
-    ("l2tp-ebpf", &[]),
+    ("l2tp-ebpf", &["l2tp-io"]),
     ("l2tp-datapath", &["l2tp-core", "l2tp-sockets", "l2tp-io", "l2tp-ebpf", "l2tp-abi", "l2tp-wire"]),
     (
         "ferrowire",

@@ -6,6 +6,7 @@ mod cargo;
 mod ci;
 mod deps;
 mod docs;
+mod ebpf;
 mod interop;
 mod sizes;
 mod tree;
@@ -22,6 +23,7 @@ Usage: cargo xtask <chore>
   sizes          no file too long, none with a name that says nothing
   docs           writes the pages of docs/reference that are made from the code
   docs --check   these pages are up to date, ARCHITECTURE.md names what exists, the book lists every page
+  ebpf           makes the object of the BPF programs anew; says what to install for that
   interop kernel every form of tunnel and session against a kernel's own L2TP; --help says what it needs
   interop requests the same random requests to the daemon and to a kernel's own L2TP, every answer compared
   interop pairs  what a create and a delete cost, through the door and by a kernel's netlink
@@ -47,6 +49,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["sizes"] => sizes::check(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["ebpf"] => ebpf::build(),
         ["interop", "kernel", words @ ..] => interop::kernel(words),
         ["interop", "requests", words @ ..] => interop::requests(words),
         ["interop", "pairs", words @ ..] => interop::pairs(words),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// Where Rust code of the project is.
-const SOURCE_FOLDERS: &[&str] = &["crates", "fuzz", "tests", "xtask"];
+const SOURCE_FOLDERS: &[&str] = &["crates", "ebpf", "fuzz", "tests", "xtask"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {

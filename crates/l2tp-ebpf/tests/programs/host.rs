@@ -38,7 +38,7 @@ impl Host {
 
     fn new(netns: NetNs, number: u8) -> Self {
         let (underlay, mac, fast) = within(&netns, || {
-            let underlay = bring_up(UNDERLAY, underlay_addresses(number));
+            let underlay = bring_up(UNDERLAY, &underlay_addresses(number));
             let mac = Rtnl::open().unwrap().link(underlay).unwrap().address.try_into().unwrap();
             (underlay, mac, FastPath::load().unwrap())
         });
@@ -82,17 +82,17 @@ fn underlay_addresses(number: u8) -> [IpAddr; 2] {
     [IpAddr::from([10, 0, 0, number]), IpAddr::from([0xfd00, 0, 0, 0, 0, 0, 0, number.into()])]
 }
 
-/// Brings a device up that says nothing by itself, with these addresses; its index.
-pub(crate) fn bring_up(device: &str, addresses: [IpAddr; 2]) -> u32 {
-    // No router solicitations, no reports of groups but for the addresses'.
-    for (setting, value) in [("accept_ra", "0"), ("addr_gen_mode", "1")] {
+/// Brings a device up with these addresses; its index. It says nothing by itself but what its addresses ask for.
+pub(crate) fn bring_up(device: &str, addresses: &[IpAddr]) -> u32 {
+    let no_ipv6 = if addresses.is_empty() { "1" } else { "0" };
+    for (setting, value) in [("disable_ipv6", no_ipv6), ("accept_ra", "0"), ("addr_gen_mode", "1")] {
         std::fs::write(format!("/proc/sys/net/ipv6/conf/{device}/{setting}"), value).unwrap();
     }
     let mut rtnl = Rtnl::open().unwrap();
     let index = rtnl.index_of(device).unwrap();
     rtnl.set_up(index, true).unwrap();
     for address in addresses {
-        rtnl.add_address(index, address, if address.is_ipv4() { 24 } else { 64 }).unwrap();
+        rtnl.add_address(index, *address, if address.is_ipv4() { 24 } else { 64 }).unwrap();
     }
     index
 }

@@ -33,7 +33,17 @@ pub(crate) struct End {
 }
 
 impl Tunnel {
+    /// One with addresses: see [`addresses`].
     pub(crate) fn new(form: Form) -> Self {
+        Self::with_addresses(form, |number| addresses(number).to_vec())
+    }
+
+    /// One whose devices have no addresses, and say nothing by themselves.
+    pub(crate) fn silent(form: Form) -> Self {
+        Self::with_addresses(form, |_| Vec::new())
+    }
+
+    fn with_addresses(form: Form, addresses: impl Fn(u8) -> Vec<IpAddr>) -> Self {
         let mut hosts = Host::two();
         let macs = [hosts[1].mac, hosts[0].mac];
         let peers = [hosts[1].address(form.is_ipv6), hosts[0].address(form.is_ipv6)];
@@ -41,7 +51,7 @@ impl Tunnel {
         let ends = [End::new(a, form, macs[0], peers[0]), End::new(b, form, macs[1], peers[1])];
         // What they say at once must find the other end ready.
         for host in &hosts {
-            host.here(|| bring_up(DEVICE, addresses(host.number)));
+            host.here(|| bring_up(DEVICE, &addresses(host.number)));
         }
         for (host, end) in hosts.iter().zip(&ends) {
             host.await_running(end.device);
