@@ -30,11 +30,13 @@ const ONCE: [(&str, &str); 2] = [
 ];
 
 /// What brings about, behind the refusal, what was there when the rest was recorded: the second session, its device's
-/// name, and a device that has the first one's. The first goes a moment after its session.
-const AS_RECORDED: &str = "set -e; ip l2tp del session tunnel_id 1 session_id 10
-    for round in $(seq 100); do ip link show l2tpeth0 > /dev/null 2>&1 || break; sleep 0.1; done
-    ip tuntap add l2tpeth0 mode tap
+/// name, and a device that has the first one's.
+const AS_RECORDED: &str = "set -e; ip tuntap add l2tpeth0 mode tap
     ip l2tp add session tunnel_id 1 session_id 10 peer_session_id 21 name l2tpeth1";
+
+/// A device goes a moment after its session, as the kernel's, and its name is free only then.
+const UNTIL_IT_IS_GONE: &str =
+    "for round in $(seq 100); do ip link show l2tpeth0 > /dev/null 2>&1 || exit 0; sleep 0.1; done; exit 1";
 
 /// Runs every command of a recording and compares.
 fn replay(host: &Host, name: &str) {
@@ -53,6 +55,8 @@ fn replay(host: &Host, name: &str) {
         let run = exec(host, &[], &format!("{command} 2>&1"));
         assert_eq!((text(&run.stdout), run.status.code()), expected, "{name}: {command}");
         if command == ONCE[0].0 {
+            succeed(host, &[], "ip l2tp del session tunnel_id 1 session_id 10");
+            succeed(host, &[], UNTIL_IT_IS_GONE);
             succeed(host, &[], AS_RECORDED);
         }
         seen.push(command);
@@ -106,6 +110,7 @@ fn every_recorded_configuration() {
         assert_eq!(session, section(&text, "$ ip l2tp show session (side a)\n"), "{name}");
         let id = made.split_whitespace().skip_while(|word| *word != "tunnel_id").nth(1).unwrap();
         succeed(&pair.a, &[], &format!("ip l2tp del tunnel tunnel_id {id}"));
+        succeed(&pair.a, &[], UNTIL_IT_IS_GONE);
         compared += 1;
     }
     assert!(compared >= 40, "only {compared} configurations");
