@@ -38,6 +38,7 @@ mod namespaces;
 mod oracle;
 mod packet_socket;
 mod pair;
+mod path;
 mod ppp;
 mod ppp_call;
 mod ppp_ends;

@@ -113,6 +113,14 @@ impl Pair {
         }
     }
 
+    /// How many packets of session `k` in tunnel `n` were sent at one end and not received at the other: from a, and from b.
+    pub(crate) fn lag(&self, n: u16, k: u8) -> (i64, i64) {
+        let a = self.a.door().session_stats(tunnel_ids(n).0, session_ids(k).0);
+        let b = self.b.door().session_stats(tunnel_ids(n).1, session_ids(k).1);
+        let lag = |sent: u64, received: u64| sent.cast_signed() - received.cast_signed();
+        (lag(a.tx_packets, b.rx_packets), lag(b.tx_packets, a.rx_packets))
+    }
+
     /// Waits until the ends of session `k` in tunnel `n` agree: what one has sent, the other has received.
     pub(crate) fn settle(&self, n: u16, k: u8) -> (Stats, Stats) {
         let (mut a, mut b) = (self.a.door(), self.b.door());

@@ -35,6 +35,15 @@ pub(crate) fn bpf() -> bool {
     l2tp_io::divert::Divert::load().is_exact() || skip("leave to load BPF (run as root of the host)")
 }
 
+/// Whether a test can run that has BPF programs carry sessions.
+pub(crate) fn fast_path() -> bool {
+    met(&[])
+        && match l2tp_ebpf::FastPath::load() {
+            Ok(_) => true,
+            Err(missing) => skip(&missing.to_string()),
+        }
+}
+
 fn is_installed(program: &str) -> bool {
     let version = if program == "tshark" { "--version" } else { "-V" };
     let mut command = Command::new(program);
