@@ -11,8 +11,8 @@ use l2tp_client::{Connection, Request, SessionCreate, TunnelCreate};
 use l2tp_io::rtnl::Rtnl;
 
 use super::design::{Carrier, Design};
-use super::load::Load;
 use super::ppp::End;
+use super::threads::Threads;
 use super::{ethtool, naive};
 use crate::stage::host::{Connect, Daemon, Host, end_all};
 use crate::stage::ping::Pinger;
@@ -38,7 +38,7 @@ pub(super) struct Site {
 #[derive(Default)]
 struct Joint {
     daemons: Vec<Daemon>,
-    loops: Vec<Load>,
+    loops: Vec<Threads>,
     calls: Vec<End>,
 }
 
