@@ -10,8 +10,8 @@ use crate::config::{Cookie, L2specType, PwType};
 use crate::host::Host;
 use crate::session::{Session, SessionKey};
 use crate::stats::Stats;
-use crate::tx::HEADER_MAX;
 use crate::tunnel::TunnelKey;
+use crate::tx::HEADER_MAX;
 use crate::{Encap, Engine};
 
 /// A session as a path below the engine carries it.
@@ -168,4 +168,3 @@ impl<S: Clone, D> Engine<S, D> {
         }
     }
 }
-

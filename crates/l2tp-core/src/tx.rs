@@ -65,9 +65,7 @@ impl Template {
     /// Writes the L2TP header of a frame and returns its length.
     pub(crate) fn emit(&self, ns: Option<u32>, out: &mut [u8; HEADER_MAX]) -> usize {
         let len = match *self {
-            Self::V2 { tunnel_id, session_id } => {
-                v2::Header::emit(out, tunnel_id, session_id, ns.map(low16))
-            }
+            Self::V2 { tunnel_id, session_id } => v2::Header::emit(out, tunnel_id, session_id, ns.map(low16)),
             Self::V3 { carrier, session_id, cookie, sublayer, .. } => {
                 v3::emit(out, carrier, session_id, &cookie, sublayer.then_some(ns))
             }

@@ -134,9 +134,9 @@ fn perform(args: &BenchArgs) -> anyhow::Result<End> {
     }
     drop(progress);
     runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let concluded = conclude(files, &plan, &mut results);
     let mut sites = Arc::try_unwrap(sites).map_err(|_| anyhow::anyhow!("the rounds go on"))?;
-    Site::end(&mut sites)?;
-    conclude(files, &plan, &mut results)?;
+    concluded.and(Site::end(&mut sites))?;
     Ok(end)
 }
 

@@ -76,9 +76,8 @@ fn send_all(from: &Host, to: &Host) {
     sent.iter().for_each(|frame| socket.send(frame));
     let received = capture.stop().frames();
     // The kernel has BPF programs make no frame so short: those come by another way than the rest, and keep their order among themselves.
-    let [sent, received] = [sent, received].map(|frames| -> (Vec<_>, Vec<_>) {
-        frames.into_iter().partition(|frame| frame.len() < SHORT)
-    });
+    let [sent, received] = [sent, received]
+        .map(|frames| -> (Vec<_>, Vec<_>) { frames.into_iter().partition(|frame| frame.len() < SHORT) });
     for (sent, received) in [(sent.0, received.0), (sent.1, received.1)] {
         for (index, frame) in sent.iter().enumerate() {
             assert_eq!(received.get(index), Some(frame), "frame {index} of {} bytes", frame.len());

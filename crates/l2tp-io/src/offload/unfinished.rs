@@ -126,7 +126,10 @@ mod tests {
         for (family, kind) in [(Family::V4, VnetHeader::GSO_TCPV4), (Family::V6, VnetHeader::GSO_TCPV6)] {
             let (long, start) = frame(family, TCP, 30_000);
             let told = header(Link::Ethernet, &long);
-            assert_eq!((told.gso_type, told.gso_size, usize::from(told.hdr_len)), (kind, SEGMENT, start + 20));
+            assert_eq!(
+                (told.gso_type, told.gso_size, usize::from(told.hdr_len)),
+                (kind, SEGMENT, start + 20)
+            );
             let (long, _) = frame(family, UDP, 30_000);
             assert_eq!(header(Link::Ethernet, &long).gso_type, VnetHeader::GSO_NONE);
         }
