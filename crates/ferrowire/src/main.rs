@@ -38,6 +38,9 @@ enum Verb {
     Demo(demo::DemoArgs),
     /// Measure what carrying frames costs, beside other ways to carry them
     Bench(bench::BenchArgs),
+    /// The receiving end of the bench's traffic
+    #[command(hide = true)]
+    BenchFar(bench::FarArgs),
     /// Say what this host has and lacks to carry tunnels
     Doctor(doctor::DoctorArgs),
     /// Serve the L2TP subsystem of this network namespace
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Demo(args) => demo::run(&args),
         Verb::Bench(args) => bench::run(&args),
+        Verb::BenchFar(args) => report(bench::run_far(&args)),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Daemon(args) => report(daemon::run(&args)),
         Verb::Exec(args) => exec::run(args),

@@ -113,6 +113,12 @@ fn row<'a>(table: &'a str, heading: &str, design: &str) -> Vec<&'a str> {
     line.unwrap_or_else(|| panic!("{design}: {table}")).split_whitespace().skip(1).collect()
 }
 
+/// A figure of the table is that of the JSON, rounded.
+fn assert_shown(shown: &str, figure: f64, unit: f64) {
+    let difference = shown.parse::<f64>().unwrap() - figure;
+    assert!(difference.abs() <= unit * 0.501, "{shown} for {figure}");
+}
+
 #[test]
 fn a_short_run_gives_the_same_figures_everywhere() {
     if !host_suffices() {
@@ -140,7 +146,7 @@ fn a_short_run_gives_the_same_figures_everywhere() {
         let tcp = figures("tcp1");
         let rate = tcp["gbit_per_second"].as_f64().unwrap();
         assert!(rate > 0.0 && rate < 1000.0, "{tcp:#}");
-        assert_eq!(row(table, "TCP, one stream", design)[0], format!("{rate:.2}"));
+        assert_shown(row(table, "TCP, one stream", design)[0], rate, 0.01);
         let udp = figures("udp64");
         let rate = udp["packets_per_second"].as_f64().unwrap();
         assert!(rate > 100.0 && rate < 1e8, "{udp:#}");
@@ -148,11 +154,11 @@ fn a_short_run_gives_the_same_figures_everywhere() {
             udp["samples"][0]["bytes"].as_u64(),
             udp["samples"][0]["packets"].as_u64().map(|n| n * 64)
         );
-        assert_eq!(row(table, "UDP, 64 bytes", design)[0], format!("{:.2}", rate / 1e3));
+        assert_shown(row(table, "UDP, 64 bytes", design)[0], rate / 1e3, 0.01);
         let light = figures("light");
         let [p50, p999] = ["p50_us", "p999_us"].map(|key| light["round_trips"][key].as_f64().unwrap());
         assert!(p50 > 1.0 && p50 <= p999, "{light:#}");
-        assert_eq!(row(table, "round trips, nothing else", design)[0], format!("{p50:.1}"));
+        assert_shown(row(table, "round trips, nothing else", design)[0], p50, 0.1);
     }
     // Each of six runs was told of as it came.
     assert_eq!(
@@ -198,11 +204,10 @@ fn a_signal_ends_it_at_once() {
     let words = ["--only", "naive,user-udp4", "--tests", "tcp1", "--seconds", "30"];
     let mut run = Run::new("signal", &words);
     let child = run.command.spawn().unwrap();
-    // The bench and two daemons.
-    assert!(within(Duration::from_secs(10), || run.processes().len() == 3), "{:?}", run.processes());
-    std::thread::sleep(Duration::from_millis(500));
+    // The bench, two daemons, and the far end of a test.
+    assert!(within(Duration::from_secs(10), || run.processes().len() == 4), "{:?}", run.processes());
     let namespaces = run.namespaces();
-    assert_eq!(namespaces.len(), 2, "those of the daemons: {namespaces:?}");
+    assert!(namespaces.len() >= 2, "those of the daemons: {namespaces:?}");
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let start = Instant::now();
     let output = child.wait_with_output().unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
-use super::load::{Account, Load, TICK};
+use super::far::{Far, Kind};
 use super::site::Site;
 
 /// Payload of either.
@@ -27,26 +27,21 @@ pub(super) struct RoundTrips {
     pub(super) p999_us: f64,
 }
 
-/// A socket at the near host, and at the far one a thread that sends back what comes.
+/// A socket at the near host, and at the far one a process that sends back what comes.
 pub(super) struct Echo {
     socket: UdpSocket,
-    _far: Load,
+    _far: Far,
 }
 
 impl Echo {
     pub(super) fn start(site: &Site) -> anyhow::Result<Self> {
-        let stage = &site.stage;
-        let far = stage.far.netns.within(|| UdpSocket::bind((site.target, 0)))?.context("cannot answer")?;
-        far.set_read_timeout(Some(TICK))?;
-        let address = far.local_addr()?;
+        let far = Far::start(site, Kind::Echo)?;
         let any: IpAddr =
-            if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let socket = stage.near.netns.within(|| UdpSocket::bind((any, 0)))?.context("cannot ask")?;
-        socket.connect(address)?;
+            if site.target.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = site.stage.near.netns.within(|| UdpSocket::bind((any, 0)))?.context("cannot ask")?;
+        socket.connect(far.address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        let mut load = Load::default();
-        load.spawn("echo", move |account| answer(&far, account))?;
-        Ok(Self { socket, _far: load })
+        Ok(Self { socket, _far: far })
     }
 
     /// One round trip after the other.
@@ -83,9 +78,10 @@ impl Echo {
     }
 }
 
-fn answer(socket: &UdpSocket, account: &Account) {
+/// At the far end: sends back what comes.
+pub(super) fn answer(socket: &UdpSocket) {
     let mut buffer = [0; PAYLOAD_BYTES];
-    while account.goes_on() {
+    loop {
         if let Ok((length, from)) = socket.recv_from(&mut buffer) {
             // A full queue loses it, as any network may.
             let _: std::io::Result<usize> = socket.send_to(buffer.get(..length).unwrap_or_default(), from);

@@ -1,6 +1,7 @@
 //! Datagrams from the near host to the far one, as fast as the sender can.
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use anyhow::Context;
@@ -9,8 +10,10 @@ use l2tp_io::sockopt;
 use l2tp_io::udp::{UdpConfig, UdpSocket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::load::{Account, Load, TICK};
+use super::far::{Account, Far, Kind};
+use super::load::Load;
 use super::site::Site;
+use super::threads::{Going, TICK};
 
 /// Level and number of the option that joins received datagrams (include/uapi/linux/udp.h).
 const SOL_UDP: i32 = 17;
@@ -20,22 +23,15 @@ const SLOT_BYTES: usize = 2048;
 
 /// Starts a sender of datagrams with these lengths of payload in turn, and a receiver.
 pub(super) fn start(site: &Site, lengths: &'static [usize]) -> anyhow::Result<Load> {
-    let stage = &site.stage;
-    let config = UdpConfig { local: Some((site.target, 0).into()), checksum: true, ..UdpConfig::default() };
-    let receiver =
-        stage.far.netns.within(|| UdpSocket::open(&config))?.context("cannot receive datagrams")?;
-    // As a program that knows nothing of it.
-    sockopt::set(&receiver, SOL_UDP, UDP_GRO, 0)?;
-    let peer = receiver.local_addr()?;
-    let config = UdpConfig { peer: Some(peer), checksum: true, ..UdpConfig::default() };
-    let sender = stage.near.netns.within(|| UdpSocket::open(&config))?.context("cannot send datagrams")?;
-    let mut load = Load::default();
-    load.spawn("receiver", move |account| receive(&receiver, account))?;
-    load.spawn("sender", move |account| send(&sender, lengths, account))?;
+    let mut load = Load::new(Far::start(site, Kind::Udp)?);
+    let config = UdpConfig { peer: Some(load.far.address), checksum: true, ..UdpConfig::default() };
+    let opened = site.stage.near.netns.within(|| UdpSocket::open(&config))?;
+    let socket = opened.context("cannot send datagrams")?;
+    load.senders.spawn("sender", move |going| send(&socket, lengths, going))?;
     Ok(load)
 }
 
-fn send(socket: &UdpSocket, lengths: &[usize], account: &Account) {
+fn send(socket: &UdpSocket, lengths: &[usize], going: &Going) {
     let bytes = [0x5a; SLOT_BYTES];
     let parts: Vec<_> = lengths
         .iter()
@@ -44,16 +40,25 @@ fn send(socket: &UdpSocket, lengths: &[usize], account: &Account) {
         .map(|length| [IoSlice::new(bytes.get(..*length).unwrap_or(&bytes))])
         .collect();
     let messages: Vec<_> = parts.iter().map(|parts| Outgoing { parts, segment: None }).collect();
-    while account.goes_on() {
+    while going.on() {
         if socket.send_batch(&messages).last_error.is_some() {
             wait(socket, PollFlags::OUT);
         }
     }
 }
 
-fn receive(socket: &UdpSocket, account: &Account) {
+/// At the far end: the socket of a program that knows nothing of datagrams joined by GRO.
+pub(super) fn open_receiver(local: SocketAddr) -> io::Result<UdpSocket> {
+    let config = UdpConfig { local: Some(local), checksum: true, ..UdpConfig::default() };
+    let socket = UdpSocket::open(&config)?;
+    sockopt::set(&socket, SOL_UDP, UDP_GRO, 0)?;
+    Ok(socket)
+}
+
+/// At the far end: counts what comes.
+pub(super) fn receive(socket: &UdpSocket, account: &Account) {
     let mut batch = RecvBatch::new(MAX_BATCH, SLOT_BYTES);
-    while account.goes_on() {
+    loop {
         match socket.recv_batch(&mut batch) {
             Ok(0) | Err(_) => wait(socket, PollFlags::IN),
             Ok(count) => account.add(count, batch.iter().map(|received| received.bytes.len()).sum()),

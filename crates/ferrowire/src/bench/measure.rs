@@ -97,10 +97,10 @@ impl Test {
     /// Runs it once.
     pub(super) fn run(self, site: &Site, duration: Duration) -> anyhow::Result<Sample> {
         let sample = match self {
-            Self::Tcp1 => flow(&tcp::start(site, 1)?, duration),
-            Self::Tcp4 => flow(&tcp::start(site, 4)?, duration),
-            Self::Udp64 => flow(&flood::start(site, &[64])?, duration),
-            Self::Mix => flow(&flood::start(site, &MIX)?, duration),
+            Self::Tcp1 => flow(&mut tcp::start(site, 1)?, duration),
+            Self::Tcp4 => flow(&mut tcp::start(site, 4)?, duration),
+            Self::Udp64 => flow(&mut flood::start(site, &[64])?, duration),
+            Self::Mix => flow(&mut flood::start(site, &MIX)?, duration),
             Self::Light => round_trips(site, duration),
             Self::Full => {
                 let _load = tcp::start(site, 1)?;
@@ -125,12 +125,12 @@ impl Sample {
 }
 
 /// Lets a load flow, and counts what of it arrives.
-fn flow(load: &Load, duration: Duration) -> anyhow::Result<Sample> {
+fn flow(load: &mut Load, duration: Duration) -> anyhow::Result<Sample> {
     std::thread::sleep(WARM_UP);
     let before = Reading::take()?;
-    let (start, first) = (Instant::now(), load.arrived());
+    let (start, first) = (Instant::now(), load.arrived()?);
     std::thread::sleep(duration);
-    let (seconds, last) = (start.elapsed().as_secs_f64(), load.arrived());
+    let (last, seconds) = (load.arrived()?, start.elapsed().as_secs_f64());
     let elapsed = Reading::take()?.since(&before).scaled_to(seconds);
     ensure!(last.bytes > first.bytes, "nothing arrived");
     let (bytes, packets) = (last.bytes - first.bytes, last.packets - first.packets);

@@ -1,7 +1,7 @@
 //! `ferrowire bench`: what carrying frames costs, beside other ways to carry them, all in one run.
 //!
 //! A [`design`] is a way to carry frames; set up between two hosts of its own it is a [`site`]. A [`measure`] is traffic on it
-//! ([`tcp`], [`flood`], [`echo`]) and what [`cpu`] says that it took. [`rounds`] puts all of that in turn, from a thread of its
+//! ([`tcp`], [`flood`], [`echo`], each to a [`far`] process) and what [`cpu`] says that it took. [`rounds`] puts all of that in turn, from a thread of its
 //! own, and [`results`] makes of it what [`table`] and [`plot`] show. As with the demo, whatever ends the process ends the daemons, and nothing
 //! that was made has a name outside.
 
@@ -9,6 +9,7 @@ mod cpu;
 mod design;
 mod echo;
 mod ethtool;
+mod far;
 mod flood;
 mod load;
 mod machine;
@@ -21,6 +22,7 @@ mod rounds;
 mod site;
 mod table;
 mod tcp;
+mod threads;
 mod underlay;
 
 use std::fs::File;
@@ -37,6 +39,7 @@ use l2tp_io::signals::{Signal, Signals};
 use crate::stage::interruption::interrupted;
 use crate::stage::progress::Progress;
 use design::Design;
+pub(crate) use far::{FarArgs, run as run_far};
 use machine::Machine;
 use measure::{Sample, Test};
 use results::{LeftOut, Results};
@@ -131,9 +134,9 @@ fn perform(args: &BenchArgs) -> anyhow::Result<End> {
     }
     drop(progress);
     runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    let concluded = conclude(files, &plan, &mut results);
     let mut sites = Arc::try_unwrap(sites).map_err(|_| anyhow::anyhow!("the rounds go on"))?;
-    Site::end(&mut sites)?;
-    conclude(files, &plan, &mut results)?;
+    concluded.and(Site::end(&mut sites))?;
     Ok(end)
 }
 

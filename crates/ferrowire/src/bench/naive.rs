@@ -11,7 +11,7 @@ use l2tp_io::tap::{Tap, VNET_HEADER_BYTES};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::ethtool;
-use super::load::{Account, Load, TICK};
+use super::threads::{Going, TICK, Threads};
 use crate::stage::MTU;
 use crate::stage::host::Host;
 
@@ -24,15 +24,15 @@ const HEADER: [u8; 12] = [0, 3, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
 const OUTER_BYTES: u32 = 20 + 8 + 14;
 
 /// Starts both directions of one host.
-pub(super) fn start(host: &Host, local: IpAddr, peer: IpAddr) -> anyhow::Result<Load> {
+pub(super) fn start(host: &Host, local: IpAddr, peer: IpAddr) -> anyhow::Result<Threads> {
     let (tap, udp) = host.netns.within(|| open(local, peer))??;
     ethtool::set(host, DEVICE, &["tso", "off", "gso", "off", "gro", "off", "tx", "off"])?;
     let (tap, udp) = (Arc::new(tap), Arc::new(udp));
-    let mut load = Load::default();
+    let mut threads = Threads::default();
     let ends = (Arc::clone(&tap), Arc::clone(&udp));
-    load.spawn("naive-tx", move |account| send(&ends.0, &ends.1, account))?;
-    load.spawn("naive-rx", move |account| receive(&tap, &udp, account))?;
-    Ok(load)
+    threads.spawn("naive-tx", move |going| send(&ends.0, &ends.1, going))?;
+    threads.spawn("naive-rx", move |going| receive(&tap, &udp, going))?;
+    Ok(threads)
 }
 
 fn open(local: IpAddr, peer: IpAddr) -> anyhow::Result<(Tap, UdpSocket)> {
@@ -46,11 +46,11 @@ fn open(local: IpAddr, peer: IpAddr) -> anyhow::Result<(Tap, UdpSocket)> {
 }
 
 /// From the device to the peer.
-fn send(tap: &Tap, udp: &UdpSocket, account: &Account) {
+fn send(tap: &Tap, udp: &UdpSocket, going: &Going) {
     // The frame lands behind room for our header, over the device's own.
     const HEADROOM: usize = HEADER.len() - VNET_HEADER_BYTES;
     let mut buffer = [0; 2048];
-    while account.goes_on() {
+    while going.on() {
         let (_, space) = buffer.split_at_mut(HEADROOM);
         let Ok(length) = tap.read(space) else {
             wait(tap);
@@ -63,9 +63,9 @@ fn send(tap: &Tap, udp: &UdpSocket, account: &Account) {
 }
 
 /// From the peer to the device.
-fn receive(tap: &Tap, udp: &UdpSocket, account: &Account) {
+fn receive(tap: &Tap, udp: &UdpSocket, going: &Going) {
     let mut buffer = [0; 2048];
-    while account.goes_on() {
+    while going.on() {
         let Ok(length) = udp.recv(&mut buffer) else { continue };
         if let Some(frame) = buffer.get(..length).and_then(|datagram| datagram.strip_prefix(&HEADER)) {
             // A device that is not up yet takes none.

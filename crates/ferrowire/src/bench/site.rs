@@ -4,15 +4,15 @@
 //! every packet of another's IP tunnel.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use l2tp_client::{Connection, Request, SessionCreate, TunnelCreate};
+use l2tp_client::{Connection, Path, Request, SessionCreate, TunnelCreate};
 use l2tp_io::rtnl::Rtnl;
 
 use super::design::{Carrier, Design};
-use super::load::Load;
 use super::ppp::End;
+use super::threads::{TICK, Threads};
 use super::{ethtool, naive};
 use crate::stage::host::{Connect, Daemon, Host, end_all};
 use crate::stage::ping::Pinger;
@@ -38,7 +38,7 @@ pub(super) struct Site {
 #[derive(Default)]
 struct Joint {
     daemons: Vec<Daemon>,
-    loops: Vec<Load>,
+    loops: Vec<Threads>,
     calls: Vec<End>,
 }
 
@@ -50,8 +50,8 @@ impl Site {
             Design::Veth => Joint::default(),
             Design::Vxlan | Design::VxlanFrames => join_by_vxlan(&stage, design == Design::VxlanFrames)?,
             Design::Naive => join_by_loops(&stage)?,
-            Design::User(carrier) => serve(&stage, "user", carrier)?,
-            Design::Bpf(carrier) => serve(&stage, "bpf", carrier)?,
+            Design::User(carrier) => serve(&stage, Path::User, carrier)?,
+            Design::Bpf(carrier) => serve(&stage, Path::Bpf, carrier)?,
             Design::Kernel(carrier) => {
                 stage.near.netns.within(Connection::kernel)?.map_err(|_| anyhow!(NO_KERNEL_L2TP))?;
                 join_by_l2tp(&stage, carrier, Connection::kernel)?;
@@ -100,19 +100,32 @@ fn join_by_loops(stage: &Stage) -> anyhow::Result<Joint> {
 }
 
 /// Starts the daemons, with frames on this path, and has them join the hosts.
-fn serve(stage: &Stage, path: &str, carrier: Carrier) -> anyhow::Result<Joint> {
-    let options = match daemon_has_paths()? {
-        true => vec!["--path", path],
-        false if path == "user" => Vec::new(),
-        false => bail!("the daemon knows no --path"),
-    };
-    let mut joint = Joint { daemons: stage.start_daemons(&options)?.into(), ..Joint::default() };
+fn serve(stage: &Stage, path: Path, carrier: Carrier) -> anyhow::Result<Joint> {
+    let daemons = stage.start_daemons(&["--path", path.name()])?;
+    let mut joint = Joint { daemons: daemons.into(), ..Joint::default() };
     if carrier == Carrier::Ppp {
         join_by_ppp(stage, &mut joint)?;
     } else {
         join_by_l2tp(stage, carrier, Connection::door)?;
     }
+    hosts(stage).into_iter().try_for_each(|(host, _)| await_path(host, path))?;
     Ok(joint)
+}
+
+/// Waits until the daemon of a host says that the session is on the path on which it is wanted.
+fn await_path(host: &Host, path: Path) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reports = host.netns.within(|| Connection::door()?.paths())??;
+        match reports.iter().find(|report| report.carried_by != path) {
+            None if !reports.is_empty() => return Ok(()),
+            None => bail!("the daemon of host {} knows no session", host.name),
+            Some(report) if Instant::now() > deadline => {
+                bail!("the daemon takes the {} path: {}", report.carried_by.name(), report.reason)
+            }
+            Some(_) => std::thread::sleep(TICK),
+        }
+    }
 }
 
 fn join_by_l2tp(stage: &Stage, carrier: Carrier, connect: Connect) -> anyhow::Result<()> {
@@ -153,12 +166,4 @@ fn tunnel(carrier: Carrier, number: u8) -> TunnelCreate {
             ..TunnelCreate::udp(ids.0, ids.1, (local, L2TP_PORT).into(), (peer, L2TP_PORT).into())
         },
     }
-}
-
-/// Whether the daemon can be told which path frames take.
-fn daemon_has_paths() -> anyhow::Result<bool> {
-    let program = std::env::current_exe().context("cannot find the ferrowire program: is /proc mounted?")?;
-    let mut command = std::process::Command::new(program);
-    let output = command.args(["daemon", "--path", "user", "--help"]).output()?;
-    Ok(output.status.success())
 }

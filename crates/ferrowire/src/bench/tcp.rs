@@ -2,12 +2,15 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use super::load::{Account, Load, TICK};
+use super::far::{Account, Far, Kind, spawn};
+use super::load::Load;
 use super::site::Site;
+use super::threads::{Going, TICK};
 
 /// Bytes a system call, as iperf3 has it.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -16,19 +19,13 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Starts streams, each with a thread at either end.
 pub(super) fn start(site: &Site, streams: usize) -> anyhow::Result<Load> {
-    let stage = &site.stage;
-    let listener =
-        stage.far.netns.within(|| TcpListener::bind((site.target, 0)))?.context("cannot listen")?;
-    let address = listener.local_addr()?;
-    let mut load = Load::default();
+    let mut load = Load::new(Far::start(site, Kind::Tcp)?);
+    let address = load.far.address;
     for _ in 0..streams {
-        let sender = stage.near.netns.within(|| connect(&address))?.context("cannot connect a stream")?;
-        let (receiver, _) = listener.accept().context("cannot accept a stream")?;
-        receiver.set_read_timeout(Some(TICK))?;
-        load.ends_with(&sender)?;
-        load.ends_with(&receiver)?;
-        load.spawn("receiver", move |account| receive(receiver, account))?;
-        load.spawn("sender", move |account| send(sender, account))?;
+        let connected = site.stage.near.netns.within(|| connect(&address))?;
+        let stream = connected.context("cannot connect a stream")?;
+        load.senders.end_with(&stream)?;
+        load.senders.spawn("sender", move |going| send(stream, going))?;
     }
     Ok(load)
 }
@@ -39,9 +36,9 @@ fn connect(address: &SocketAddr) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn send(mut stream: TcpStream, account: &Account) {
+fn send(mut stream: TcpStream, going: &Going) {
     let chunk = vec![0x5a; CHUNK_BYTES];
-    while account.goes_on() {
+    while going.on() {
         match stream.write(&chunk) {
             Err(error) if !waited_in_vain(&error) => return,
             _ => {}
@@ -49,18 +46,22 @@ fn send(mut stream: TcpStream, account: &Account) {
     }
 }
 
-fn receive(mut stream: TcpStream, account: &Account) {
-    let mut buffer = vec![0; CHUNK_BYTES];
-    while account.goes_on() {
-        match stream.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(length) => account.add(0, length),
-            Err(error) if !waited_in_vain(&error) => return,
-            Err(_) => {}
-        }
+fn waited_in_vain(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// At the far end: takes every stream, and counts what comes.
+pub(super) fn receive_all(listener: &TcpListener, account: &Arc<Account>) {
+    for stream in listener.incoming().flatten() {
+        let account = Arc::clone(account);
+        // A stream that has no thread stands still, and its test fails.
+        let _: std::io::Result<()> = spawn(move || receive(stream, &account));
     }
 }
 
-fn waited_in_vain(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+fn receive(mut stream: TcpStream, account: &Account) {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        account.add(0, length);
+    }
 }
