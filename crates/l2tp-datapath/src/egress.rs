@@ -24,8 +24,9 @@ use crate::worker::now;
 
 /// Frames read from a device before they are sent: as many as a train may have segments.
 const FRAMES: usize = 64;
-/// Room for them: that many super-frames, or any number of small frames.
-const BUFFER_BYTES: usize = 16 * READ_BYTES;
+/// Room for them: eight super-frames, which with what is made of them stay in the cache of one core, or any number of small
+/// frames.
+const BUFFER_BYTES: usize = 8 * READ_BYTES;
 /// Where a frame begins, so that two do not share a line of the processor's cache.
 const ALIGNMENT: usize = 64;
 /// Rounds of them before the next source has its turn.

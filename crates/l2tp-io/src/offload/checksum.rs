@@ -24,6 +24,15 @@ impl Checksum {
     /// Adds a run of octets. Every run but the last must have an even length; the last is padded with a zero.
     #[inline]
     pub fn bytes(self, bytes: &[u8]) -> Self {
+        let (blocks, rest) = bytes.as_chunks();
+        match blocks {
+            [] => self.words(rest),
+            blocks => Self(self.0 + sum_blocks(blocks)).words(rest),
+        }
+    }
+
+    /// The same, 64 bits at a time.
+    fn words(self, bytes: &[u8]) -> Self {
         let (blocks, rest) = bytes.as_chunks::<32>();
         // Several sums, so that an addition need not wait for the one before.
         let mut sums = [0; 4];
@@ -94,6 +103,35 @@ impl Checksum {
     }
 }
 
+/// Octets that are summed in one go where the processor can.
+const BLOCK: usize = 64;
+
+/// The sum of blocks: with AVX2, which every x86 server of the last ten years has, in half the time that words take.
+#[cfg(target_arch = "x86_64")]
+fn sum_blocks(blocks: &[[u8; BLOCK]]) -> u128 {
+    /// Lanes of 64 bits: each adds up 32-bit words, which no frame overflows.
+    #[target_feature(enable = "avx2")]
+    fn sum(blocks: &[[u8; BLOCK]]) -> u128 {
+        let mut lanes = [0_u64; 16];
+        for block in blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.as_chunks().0) {
+                *lane += u64::from(u32::from_ne_bytes(*word));
+            }
+        }
+        lanes.into_iter().map(u128::from).sum()
+    }
+    if !std::arch::is_x86_feature_detected!("avx2") {
+        return Checksum::new().words(blocks.as_flattened()).0;
+    }
+    // SAFETY: the processor has AVX2, which is all that the function needs.
+    unsafe { sum(blocks) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn sum_blocks(blocks: &[[u8; BLOCK]]) -> u128 {
+    Checksum::new().words(blocks.as_flattened()).0
+}
+
 fn wide(word: [u8; 8]) -> u128 {
     u128::from(u64::from_ne_bytes(word))
 }
@@ -134,6 +172,14 @@ mod tests {
         #[test]
         fn any_bytes_sum_as_the_naive_way(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             prop_assert_eq!(Checksum::new().bytes(&bytes).partial(), naive(&bytes).to_be_bytes());
+        }
+
+        /// Both ways of summing long runs, whichever the processor takes.
+        #[test]
+        fn long_runs_sum_as_the_naive_way(bytes in proptest::collection::vec(any::<u8>(), 0..5000)) {
+            let naive = naive(&bytes).to_be_bytes();
+            prop_assert_eq!(Checksum::new().bytes(&bytes).partial(), naive);
+            prop_assert_eq!(Checksum::new().words(&bytes).partial(), naive);
         }
 
         #[test]

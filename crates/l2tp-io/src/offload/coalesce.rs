@@ -76,10 +76,9 @@ impl<'a> Flows<'a> {
         let Some(slot) = self.slots.iter_mut().find(of_conversation) else { return false };
         let Some(flow) = slot else { return false };
         let joined = flow.push(segment);
-        if (!joined || flow.is_complete())
-            && let Some(flow) = slot.take()
-        {
+        if !joined || flow.is_complete() {
             flow.write(write);
+            *slot = None;
         }
         joined
     }
@@ -93,15 +92,18 @@ impl<'a> Flows<'a> {
             index
         });
         let slot = self.slots.get_mut(index)?;
-        if let Some(flow) = slot.take() {
+        if let Some(flow) = slot {
             flow.write(write);
         }
         Some(slot)
     }
 
     fn write_all(&mut self, write: &mut impl FnMut(&[IoSlice<'_>])) {
-        for flow in self.slots.iter_mut().filter_map(Option::take) {
-            flow.write(write);
+        for slot in &mut self.slots {
+            if let Some(flow) = slot {
+                flow.write(write);
+                *slot = None;
+            }
         }
     }
 }

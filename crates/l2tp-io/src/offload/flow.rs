@@ -59,8 +59,8 @@ impl<'a> Flow<'a> {
 
     /// Takes `segment`, if it is the next one of the train; not to be asked of a complete one.
     pub(super) fn push(&mut self, segment: &Segment<'a>) -> bool {
-        let len = self.first.header_len + self.payload_len + segment.payload.len();
-        let fits = segment.payload.len() <= self.gso_size()
+        let len = self.first.header_len + self.payload_len + segment.payload().len();
+        let fits = segment.payload().len() <= self.gso_size()
             && len <= FRAME_MAX
             && segment.sequence() == self.next
             && segment.same_headers(&self.first)
@@ -73,7 +73,7 @@ impl<'a> Flow<'a> {
     }
 
     fn gso_size(&self) -> usize {
-        self.first.payload.len()
+        self.first.payload().len()
     }
 
     /// As `inet_gro_flush`: the second segment decides whether the identification counts or stays.
@@ -91,10 +91,10 @@ impl<'a> Flow<'a> {
     }
 
     fn append(&mut self, segment: &Segment<'a>) {
-        let len = segment.payload.len();
+        let len = segment.payload().len();
         self.count += 1;
         if let Some(slice) = self.slices.get_mut(self.count) {
-            *slice = IoSlice::new(segment.payload);
+            *slice = IoSlice::new(segment.payload());
         }
         self.payload_len += len;
         self.next = self.next.map(|next| next.wrapping_add(u32::try_from(len).unwrap_or_default()));
@@ -103,7 +103,7 @@ impl<'a> Flow<'a> {
     }
 
     /// Writes the super-frame; a single segment as it came.
-    pub(super) fn write(self, write: &mut impl FnMut(&[IoSlice<'_>])) {
+    pub(super) fn write(&self, write: &mut impl FnMut(&[IoSlice<'_>])) {
         if self.count == 1 {
             return write_as(VnetHeader::default(), self.first.frame, write);
         }
@@ -111,6 +111,7 @@ impl<'a> Flow<'a> {
         let (vnet, rest) = headers.split_at_mut(VnetHeader::LEN);
         put(vnet, 0, self.vnet_header().emit());
         self.write_headers(rest);
+        // Another array, for it may hold slices that do not live as long.
         let mut slices: [IoSlice<'_>; 1 + SEGMENTS_MAX] = self.slices;
         let used = headers.get(..VnetHeader::LEN + self.first.header_len).unwrap_or_default();
         if let Some(slice) = slices.first_mut() {

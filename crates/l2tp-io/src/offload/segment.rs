@@ -32,12 +32,9 @@ pub(super) struct Segment<'a> {
     pub(super) layers: Layers,
     /// Octets of Ethernet, IP and transport header.
     pub(super) header_len: usize,
-    pub(super) payload: &'a [u8],
-    link: &'a [u8],
-    network: &'a [u8],
+    /// Where the IP packet ends, and with it the payload.
+    end: usize,
     transport: Transport<'a>,
-    /// Transport header and payload.
-    covered: &'a [u8],
 }
 
 /// The transport header.
@@ -117,12 +114,33 @@ impl<'a> Kind<'a> {
 impl<'a> Segment<'a> {
     #[inline]
     fn parse(frame: &'a [u8], layers: Layers) -> Option<Self> {
-        let (link, packet) = frame.split_at_checked(layers.network)?;
-        let packet = packet.get(..packet_len(layers.family, packet)?)?;
-        let (network, covered) = packet.split_at_checked(layers.transport - layers.network)?;
+        let end = layers.network + packet_len(layers.family, frame.get(layers.network..)?)?;
+        let covered = frame.get(layers.transport..end)?;
         let (transport, payload) = Transport::parse(layers.protocol, covered)?;
-        let header_len = layers.transport + covered.len() - payload.len();
-        Some(Self { frame, layers, header_len, payload, link, network, transport, covered })
+        Some(Self { frame, layers, header_len: end - payload.len(), end, transport })
+    }
+
+    pub(super) fn payload(&self) -> &'a [u8] {
+        self.part(self.header_len..self.end)
+    }
+
+    /// MAC addresses, tags and type.
+    fn link(&self) -> &'a [u8] {
+        self.part(0..self.layers.network)
+    }
+
+    /// The IP header, its options or extension headers.
+    fn network(&self) -> &'a [u8] {
+        self.part(self.layers.network..self.layers.transport)
+    }
+
+    /// Transport header and payload: what the checksum covers.
+    fn covered(&self) -> &'a [u8] {
+        self.part(self.layers.transport..self.end)
+    }
+
+    fn part(&self, range: Range<usize>) -> &'a [u8] {
+        self.frame.get(range).unwrap_or_default()
     }
 
     /// Whether both are of one conversation, so that they must not overtake each other.
@@ -139,7 +157,7 @@ impl<'a> Segment<'a> {
 
     /// Source and destination; their number tells the IP version.
     fn addresses(&self) -> &'a [u8] {
-        self.network.get(self.layers.family.addresses()).unwrap_or_default()
+        self.network().get(self.layers.family.addresses()).unwrap_or_default()
     }
 
     /// Whether the segment may be one of several in a super-frame, by itself: data, nothing special, intact.
@@ -149,28 +167,30 @@ impl<'a> Segment<'a> {
     /// be right: in a super-frame they are made anew, which would turn damage into valid data. That a checksum of the
     /// tunnel covers them is not enough: the damage may be older than the tunnel.
     pub(super) fn is_mergeable(&self) -> bool {
-        !self.payload.is_empty()
-            && self.header_len + self.payload.len() == self.frame.len()
+        self.header_len < self.end
+            && self.end == self.frame.len()
             && self.header_len <= HEADER_MAX
-            && self.transport.is_plain(self.covered.len())
+            && self.transport.is_plain(self.end - self.layers.transport)
             && self.network_is_plain()
             && self.checksum_is_valid()
     }
 
     fn network_is_plain(&self) -> bool {
+        let network = self.network();
         match self.layers.family {
             // Five words; the reserved flag clear.
             Family::V4 => {
-                self.network.len() == 20
-                    && self.network.get(6).is_some_and(|flags| flags & 0x80 == 0)
-                    && Checksum::new().bytes(self.network).is_valid()
+                network.len() == 20
+                    && network.get(6).is_some_and(|flags| flags & 0x80 == 0)
+                    && Checksum::new().bytes(network).is_valid()
             }
             Family::V6 => true,
         }
     }
 
     fn checksum_is_valid(&self) -> bool {
-        self.pseudo_header(self.covered.len()).bytes(self.covered).is_valid()
+        let covered = self.covered();
+        self.pseudo_header(covered.len()).bytes(covered).is_valid()
     }
 
     /// Sum of the pseudo-header of a packet of this segment's addresses, with `len` octets of transport header and payload.
@@ -201,9 +221,10 @@ impl<'a> Segment<'a> {
             Family::V6 => [0..4, 6..8],
         };
         let options = self.layers.family.addresses().end..;
-        self.link == first.link
-            && once.into_iter().all(|range| self.network.get(range.clone()) == first.network.get(range))
-            && self.network.get(options.clone()) == first.network.get(options)
+        let (network, first_network) = (self.network(), first.network());
+        self.link() == first.link()
+            && once.into_iter().all(|range| network.get(range.clone()) == first_network.get(range))
+            && network.get(options.clone()) == first_network.get(options)
             && self.transport.continues(first.transport)
     }
 
@@ -219,7 +240,7 @@ impl<'a> Segment<'a> {
 
     /// Identification and don't-fragment flag of an IPv4 header.
     pub(super) fn identification(&self) -> Option<(u16, bool)> {
-        match (self.layers.family, self.network.first_chunk()) {
+        match (self.layers.family, self.network().first_chunk()) {
             (Family::V4, Some(&[_, _, _, _, i0, i1, flags])) => {
                 Some((u16::from_be_bytes([i0, i1]), flags & 0x40 != 0))
             }

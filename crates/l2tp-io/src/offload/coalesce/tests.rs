@@ -1,5 +1,5 @@
 use crate::offload::flow::SEGMENTS_MAX;
-use crate::offload::tests::{ACK, CWR, ECE, FIN, PSH, Packet, RST, SYN, URG, join, judge, stream};
+use crate::offload::tests::{ACK, CWR, ECE, FIN, PSH, Packet, RST, SYN, URG, join, stream};
 use crate::offload::vnet::VnetHeader;
 
 use super::*;
