@@ -16,6 +16,9 @@ pub const IPV6: u32 = 0x86dd_u16.to_be() as u32;
 pub const VLAN: u32 = 0x8100_u16.to_be() as u32;
 pub const SERVICE_VLAN: u32 = 0x88a8_u16.to_be() as u32;
 
+/// [`Skb::set_past`] has this, and the length of the inner Ethernet header.
+const PAST: u32 = 0xf700;
+
 /// The mode of `bpf_skb_adjust_room` that changes what is behind the Ethernet header.
 const ADJ_ROOM_MAC: u32 = 1;
 
@@ -96,6 +99,21 @@ impl Skb {
             (*self.0).mark = mark;
             (*self.0).priority = 0;
         }
+    }
+
+    /// Remembers that this super-frame has come out of UDP, with an Ethernet header of `link_len` bytes or none. The kernel remembers that as well, where the
+    /// inner headers were included, and goes by it when it cuts the frame after it has been put into UDP once more.
+    #[inline(always)]
+    pub fn set_past(self, link_len: u32) {
+        // SAFETY: as in `field`; it may be written, and hardly anything else uses it.
+        unsafe { (*self.0).tc_index = PAST + link_len };
+    }
+
+    /// Whether that is so.
+    #[inline(always)]
+    pub fn has_past(self, link_len: u32) -> bool {
+        // SAFETY: as in `field`.
+        unsafe { (*self.0).tc_index == PAST + link_len }
     }
 
     /// A value at `at`, if it lies in the head of the packet. `at` is at most some hundred.

@@ -1,9 +1,12 @@
 //! The programs in the kernel: two namespaces joined by a veth, a program at each end, and no daemon.
 
 mod crafted;
+mod cut;
+mod decode;
 mod form;
 mod frames;
 mod host;
+mod hub;
 mod packet;
 mod refusals;
 mod require;
