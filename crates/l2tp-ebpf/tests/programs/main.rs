@@ -7,6 +7,7 @@ mod form;
 mod frames;
 mod host;
 mod hub;
+mod life;
 mod packet;
 mod refusals;
 mod require;
