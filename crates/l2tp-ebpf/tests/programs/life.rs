@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use l2tp_ebpf::{Hook, Refused};
+use nix::errno::Errno;
 
 use crate::form::{Arrangement, Form, PLAIN};
 use crate::host::UNDERLAY;
@@ -167,7 +168,7 @@ fn devices_that_are_not_there() {
         (missing.map(|result| result.unwrap_err().raw_os_error()), fast.watch_underlay(underlay))
     });
     let (missing, again) = results.unwrap();
-    assert_eq!(missing, [Some(nix::libc::ENODEV); 2]);
+    assert_eq!(missing, [Some(Errno::ENODEV as i32); 2]);
     again.unwrap();
     // Without programs nothing is carried.
     host.netns.within(|| fast.detach_device(tunnel.ends[0].device)).unwrap();

@@ -23,8 +23,6 @@ pub(crate) struct Tunnel {
 pub(crate) struct End {
     /// The user's device.
     pub(crate) device: u32,
-    /// That at which the program is, the hidden end of a veth.
-    pub(crate) hooked: u32,
     pub(crate) tap: Option<Tap>,
     pub(crate) session: Session,
     pub(crate) handle: Handle,
@@ -110,7 +108,7 @@ impl End {
         let fast = &mut host.fast;
         let handle = fast.insert(&session).unwrap();
         host.netns.within(|| fast.attach_device(hooked, hook)).unwrap().unwrap();
-        Self { device, hooked, tap, session, handle }
+        Self { device, tap, session, handle }
     }
 }
 
