@@ -1,6 +1,6 @@
 //! A packet in the kernel, and what the kernel's helpers do with it.
 
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 use core::ptr::null_mut;
 
 use aya_ebpf::bindings::{__sk_buff, BPF_F_INGRESS};
@@ -143,13 +143,13 @@ impl Skb {
 
     /// A value at `at`, wherever it lies.
     #[inline(always)]
-    pub fn load<T: Copy + Default>(self, at: u32) -> Option<T> {
-        let mut value = T::default();
-        // SAFETY: a helper call with a buffer of that length.
-        let error = unsafe {
-            helper::bpf_skb_load_bytes(self.0.cast(), at, (&raw mut value).cast(), size_of::<T>() as u32)
-        };
-        (error == 0).then_some(value)
+    pub fn load<T: Copy>(self, at: u32) -> Option<T> {
+        let mut value = MaybeUninit::<T>::uninit();
+        let len = size_of::<T>() as u32;
+        // SAFETY: a helper call with a buffer of that length, which it fills.
+        let error = unsafe { helper::bpf_skb_load_bytes(self.0.cast(), at, value.as_mut_ptr().cast(), len) };
+        // SAFETY: it did, and only numbers and arrays of them are loaded.
+        (error == 0).then(|| unsafe { value.assume_init() })
     }
 
     /// Writes the first `len` bytes of `bytes` at `at`; `len` is not 0.

@@ -137,18 +137,30 @@ impl Link {
     /// Writes it in front of what it was in front of; a tag is in it now.
     #[inline(always)]
     fn emit(&self, skb: Skb, at: u32) -> Option<()> {
-        let mut bytes = [0; 18];
-        bytes[..12].copy_from_slice(&self.addresses);
+        let Self { addresses, protocol, .. } = *self;
         let Some(tag) = self.tag else {
-            bytes[12..14].copy_from_slice(&self.protocol.to_ne_bytes());
-            return skb.store(at, &bytes, ETHERNET_LEN);
+            return skb.store(at, &Untagged { addresses, protocol }, ETHERNET_LEN);
         };
         skb.forget_tag()?;
-        bytes[12..14].copy_from_slice(&tag.protocol.to_ne_bytes());
-        bytes[14..16].copy_from_slice(&tag.tci.to_be_bytes());
-        bytes[16..].copy_from_slice(&self.protocol.to_ne_bytes());
-        skb.store(at, &bytes, ETHERNET_LEN + TAG_LEN)
+        let tagged = Tagged { addresses, tag_protocol: tag.protocol, tci: tag.tci.to_be(), protocol };
+        skb.store(at, &tagged, ETHERNET_LEN + TAG_LEN)
     }
+}
+
+/// An Ethernet header, network order.
+#[repr(C)]
+struct Untagged {
+    addresses: [u8; 12],
+    protocol: u16,
+}
+
+/// An Ethernet header with a VLAN tag, network order.
+#[repr(C)]
+struct Tagged {
+    addresses: [u8; 12],
+    tag_protocol: u16,
+    tci: u16,
+    protocol: u16,
 }
 
 /// Makes room for all headers, a copy of the frame's own included. `None`: the frame is as it was.
