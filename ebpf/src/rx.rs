@@ -34,7 +34,9 @@ struct Frame {
     protocol: u32,
     /// How much goes from behind the outer Ethernet header.
     cut: u32,
-    /// The packets that the message is.
+    /// Whether it is a super-frame.
+    is_super: bool,
+    /// The packets that it came in.
     packets: u32,
     /// Bytes of them from the L2TP header on.
     bytes: u32,
@@ -179,6 +181,9 @@ fn deliver_ethernet(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) 
     if skb.store(0, &link, ETHERNET_LEN).is_none() {
         return Some(TC_ACT_SHOT);
     }
+    if frame.is_super {
+        skb.set_past(ETHERNET_LEN);
+    }
     // SAFETY: this CPU's, and no other program runs on it meanwhile.
     count(unsafe { &mut *counters }, &frame);
     Some(hand_over(session))
@@ -198,6 +203,9 @@ fn deliver_ppp(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) -> Op
     let frame = Frame::measure(skb, outer, protocol, packet_at, packet_at - ETHERNET_LEN)?;
     let counters = COUNTERS.get_ptr_mut(&session.handle)?;
     cut(skb, session, outer, &frame)?;
+    if frame.is_super {
+        skb.set_past(0);
+    }
     // SAFETY: this CPU's, and no other program runs on it meanwhile.
     count(unsafe { &mut *counters }, &frame);
     Some(hand_over(session))
@@ -210,14 +218,20 @@ impl Frame {
         let bytes = skb.len() - outer.message_at();
         let gso_size = skb.gso_size();
         if gso_size == 0 {
-            return Some(Self { protocol, cut, packets: 1, bytes });
+            return Some(Self { protocol, cut, is_super: false, packets: 1, bytes });
         }
         if outer.flags & UDP == 0 {
             return None;
         }
         let segments = segments(skb, at, protocol, gso_size)?;
         let headers = at - outer.message_at() + segments.headers_len;
-        Some(Self { protocol, cut, packets: segments.count, bytes: bytes + (segments.count - 1) * headers })
+        Some(Self {
+            protocol,
+            cut,
+            is_super: true,
+            packets: segments.count,
+            bytes: bytes + (segments.count - 1) * headers,
+        })
     }
 }
 
@@ -235,7 +249,7 @@ fn cut(skb: Skb, session: &RxSession, outer: Outer, frame: &Frame) -> Option<()>
         return Some(());
     }
     // Before Linux 6.3 there is no telling it what the packet is now. A device that receives an Ethernet frame finds out itself.
-    let finds_out = session.flags & PPP == 0 && (session.flags & ARRIVE != 0 || frame.packets == 1);
+    let finds_out = session.flags & PPP == 0 && (session.flags & ARRIVE != 0 || !frame.is_super);
     (decap != 0 && finds_out && skb.adjust_room(by, fixed) == 0).then_some(())
 }
 

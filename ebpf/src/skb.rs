@@ -1,6 +1,6 @@
 //! A packet in the kernel, and what the kernel's helpers do with it.
 
-use core::mem::size_of;
+use core::mem::{MaybeUninit, size_of};
 use core::ptr::null_mut;
 
 use aya_ebpf::bindings::{__sk_buff, BPF_F_INGRESS};
@@ -15,6 +15,9 @@ pub const IPV4: u32 = 0x0800_u16.to_be() as u32;
 pub const IPV6: u32 = 0x86dd_u16.to_be() as u32;
 pub const VLAN: u32 = 0x8100_u16.to_be() as u32;
 pub const SERVICE_VLAN: u32 = 0x88a8_u16.to_be() as u32;
+
+/// [`Skb::set_past`] has this, and the length of the inner Ethernet header.
+const PAST: u32 = 0xf700;
 
 /// The mode of `bpf_skb_adjust_room` that changes what is behind the Ethernet header.
 const ADJ_ROOM_MAC: u32 = 1;
@@ -98,6 +101,21 @@ impl Skb {
         }
     }
 
+    /// Remembers that this super-frame has come out of UDP, with an Ethernet header of `link_len` bytes or none. The kernel remembers that as well, where the
+    /// inner headers were included, and goes by it when it cuts the frame after it has been put into UDP once more.
+    #[inline(always)]
+    pub fn set_past(self, link_len: u32) {
+        // SAFETY: as in `field`; it may be written, and hardly anything else uses it.
+        unsafe { (*self.0).tc_index = PAST + link_len };
+    }
+
+    /// Whether that is so.
+    #[inline(always)]
+    pub fn has_past(self, link_len: u32) -> bool {
+        // SAFETY: as in `field`.
+        unsafe { (*self.0).tc_index == PAST + link_len }
+    }
+
     /// A value at `at`, if it lies in the head of the packet. `at` is at most some hundred.
     #[inline(always)]
     pub fn read<T: Copy>(self, at: u32) -> Option<T> {
@@ -125,13 +143,13 @@ impl Skb {
 
     /// A value at `at`, wherever it lies.
     #[inline(always)]
-    pub fn load<T: Copy + Default>(self, at: u32) -> Option<T> {
-        let mut value = T::default();
-        // SAFETY: a helper call with a buffer of that length.
-        let error = unsafe {
-            helper::bpf_skb_load_bytes(self.0.cast(), at, (&raw mut value).cast(), size_of::<T>() as u32)
-        };
-        (error == 0).then_some(value)
+    pub fn load<T: Copy>(self, at: u32) -> Option<T> {
+        let mut value = MaybeUninit::<T>::uninit();
+        let len = size_of::<T>() as u32;
+        // SAFETY: a helper call with a buffer of that length, which it fills.
+        let error = unsafe { helper::bpf_skb_load_bytes(self.0.cast(), at, value.as_mut_ptr().cast(), len) };
+        // SAFETY: it did, and only numbers and arrays of them are loaded.
+        (error == 0).then(|| unsafe { value.assume_init() })
     }
 
     /// Writes the first `len` bytes of `bytes` at `at`; `len` is not 0.

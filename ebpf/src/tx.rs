@@ -24,6 +24,8 @@ struct Frame {
     link: Option<Link>,
     /// What is in it, network order.
     protocol: u32,
+    /// Whether it is a super-frame.
+    is_super: bool,
     /// How many packets it becomes.
     packets: u32,
     /// Bytes of the frames in them, together.
@@ -85,7 +87,7 @@ impl Frame {
         let gso_size = skb.gso_size();
         if gso_size == 0 {
             let bytes = skb.len() + tag_len;
-            return Some(Self { link, protocol, packets: 1, bytes, longest: bytes });
+            return Some(Self { link, protocol, is_super: false, packets: 1, bytes, longest: bytes });
         }
         if session.flags & UDP == 0 {
             return None;
@@ -94,7 +96,14 @@ impl Frame {
         let segments = segments(skb, ip, protocol, gso_size)?;
         let headers = ip + tag_len + segments.headers_len;
         let bytes = skb.len() + tag_len + (segments.count - 1) * headers;
-        Some(Self { link, protocol, packets: segments.count, bytes, longest: headers + gso_size })
+        Some(Self {
+            link,
+            protocol,
+            is_super: true,
+            packets: segments.count,
+            bytes,
+            longest: headers + gso_size,
+        })
     }
 
     /// Bytes of its Ethernet header.
@@ -128,18 +137,30 @@ impl Link {
     /// Writes it in front of what it was in front of; a tag is in it now.
     #[inline(always)]
     fn emit(&self, skb: Skb, at: u32) -> Option<()> {
-        let mut bytes = [0; 18];
-        bytes[..12].copy_from_slice(&self.addresses);
+        let Self { addresses, protocol, .. } = *self;
         let Some(tag) = self.tag else {
-            bytes[12..14].copy_from_slice(&self.protocol.to_ne_bytes());
-            return skb.store(at, &bytes, ETHERNET_LEN);
+            return skb.store(at, &Untagged { addresses, protocol }, ETHERNET_LEN);
         };
         skb.forget_tag()?;
-        bytes[12..14].copy_from_slice(&tag.protocol.to_ne_bytes());
-        bytes[14..16].copy_from_slice(&tag.tci.to_be_bytes());
-        bytes[16..].copy_from_slice(&self.protocol.to_ne_bytes());
-        skb.store(at, &bytes, ETHERNET_LEN + TAG_LEN)
+        let tagged = Tagged { addresses, tag_protocol: tag.protocol, tci: tag.tci.to_be(), protocol };
+        skb.store(at, &tagged, ETHERNET_LEN + TAG_LEN)
     }
+}
+
+/// An Ethernet header, network order.
+#[repr(C)]
+struct Untagged {
+    addresses: [u8; 12],
+    protocol: u16,
+}
+
+/// An Ethernet header with a VLAN tag, network order.
+#[repr(C)]
+struct Tagged {
+    addresses: [u8; 12],
+    tag_protocol: u16,
+    tci: u16,
+    protocol: u16,
 }
 
 /// Makes room for all headers, a copy of the frame's own included. `None`: the frame is as it was.
@@ -152,13 +173,15 @@ fn make_room(skb: Skb, session: &TxSession, frame: &Frame) -> Option<Way> {
         match skb.adjust_room(room as i32, session.room_flags + tag) {
             0 if frame.link.is_some() => return Some(way),
             0 => return Some(skb.change_head(ETHERNET_LEN).map_or(Way::Nowhere, |()| way)),
-            // It has come out of a tunnel and is marked so still, which does no harm to a plain frame.
-            EALREADY if frame.packets == 1 => {}
+            // It has come out of a tunnel and is marked so still. That does no harm to a plain frame, nor to a super-frame of the same shape.
+            EALREADY if !frame.is_super || skb.has_past(frame.link_len()) => {}
             _ => return None,
         }
     }
     // What follows leaves `skb->protocol` as it is, and the kernel's routing goes by that.
     let outer = if session.flags & IPV6 == 0 { skb::IPV4 } else { skb::IPV6 };
+    // Only routing tells the kernel where the outer IP header is, which it has to know to cut a super-frame.
+    let way = if frame.is_super { Way::Route } else { way };
     if matches!(way, Way::Route) && frame.protocol != outer {
         return None;
     }

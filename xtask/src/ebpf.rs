@@ -55,7 +55,7 @@ fn check_compiler() -> Result<()> {
     let folder = libraries.map(|path| PathBuf::from(String::from_utf8_lossy(&path).trim()));
     if !folder.is_some_and(|folder| folder.is_dir()) {
         bail!(
-            "{RUSTC} cannot make programs for {TARGET}. On Debian 12 or later: apt install rustc-web libstd-rust-web-dev-bpf"
+            "{RUSTC} cannot make programs for {TARGET}. On Debian 12: apt install rustc-web libstd-rust-web-dev-bpf"
         );
     }
     Ok(())

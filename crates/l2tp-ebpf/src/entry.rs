@@ -119,7 +119,7 @@ pub(crate) fn rx_session(session: &Session, rx: &Rx, handle: u32) -> Result<(RxK
     let key = RxKey {
         id: u32::from_ne_bytes(id),
         port: u16::from_ne_bytes(local_port),
-        flags: key_flags(session),
+        flags: key_flags(flags)?,
         version,
     };
     let value = RxSession {
@@ -134,6 +134,11 @@ pub(crate) fn rx_session(session: &Session, rx: &Rx, handle: u32) -> Result<(RxK
         padding: 0,
     };
     Ok((key, value))
+}
+
+/// Those flags that a packet shows.
+fn key_flags(flags: u32) -> Result<u8, Refused> {
+    u8::try_from(flags & (IPV6 | UDP)).map_err(|_| Refused::Header)
 }
 
 /// The peer's port and ours, as they stand in a packet.
@@ -170,16 +175,10 @@ impl Message {
 }
 
 fn flags(session: &Session) -> u32 {
-    let ppp = if session.payload == Payload::Ppp { PPP } else { 0 };
-    u32::from(key_flags(session)) | ppp
-}
-
-/// The flags that a packet shows.
-fn key_flags(session: &Session) -> u8 {
-    const { assert!(IPV6 | UDP <= 0xff) };
-    let family = if session.local.is_ipv6() { 1 } else { 0 };
-    let carrier = if session.carrier == Carrier::Ip { 0 } else { 2 };
-    family | carrier
+    let family = if session.local.is_ipv6() { IPV6 } else { 0 };
+    let carrier = if session.carrier == Carrier::Ip { 0 } else { UDP };
+    let payload = if session.payload == Payload::Ppp { PPP } else { 0 };
+    family | carrier | payload
 }
 
 fn ethernet(session: &Session, tx: &Tx) -> Vec<u8> {

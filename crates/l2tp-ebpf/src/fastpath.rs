@@ -8,7 +8,7 @@ use aya::{Ebpf, EbpfError, include_bytes_aligned};
 
 use crate::attach::{Attached, attach_for_life, program};
 use crate::layout::{self, RxKey, RxSession, TxSession};
-use crate::maps::{Maps, errno};
+use crate::maps::{Maps, patiently};
 use crate::{Counters, Refused, Session, Unavailable, entry, grace};
 
 /// The most sessions that the fast path of a namespace carries.
@@ -204,11 +204,11 @@ impl FastPath {
         let before = old.rx.and_then(|key| self.maps.rx.get(&key, ANY).ok());
         if let Some((key, value)) = &entries.rx {
             let mode = if old.rx == Some(*key) { ANY } else { NEW };
-            self.maps.rx.insert(key, value, mode).map_err(errno).map_err(taken)?;
+            patiently(|| self.maps.rx.insert(key, value, mode)).map_err(taken)?;
         }
         if let Some((key, value)) = &entries.tx {
             let mode = if old.tx == Some(*key) { ANY } else { NEW };
-            if let Err(error) = self.maps.tx.insert(key, value, mode).map_err(errno) {
+            if let Err(error) = patiently(|| self.maps.tx.insert(key, value, mode)) {
                 self.restore(old.rx.zip(before), new.rx);
                 return Err(taken(error));
             }
@@ -224,7 +224,7 @@ impl FastPath {
         match (old, new) {
             (Some((key, value)), Some(new)) if key == new => {
                 // It was there a moment ago, and nobody else writes.
-                let _ = self.maps.rx.insert(key, value, ANY);
+                let _ = patiently(|| self.maps.rx.insert(key, value, ANY));
             }
             (_, rx) => self.forget(Keys { tx: None, rx }),
         }

@@ -2,12 +2,18 @@
 #![expect(unsafe_code, reason = "the layout of the maps' values is promised to aya")]
 
 use std::io;
+use std::thread::sleep;
+use std::time::Duration;
 
 use aya::maps::{HashMap, Map, MapData, MapError, PerCpuHashMap, PerCpuValues};
 use aya::{Ebpf, Pod};
 
 use crate::Counters;
 use crate::layout::{CpuCounters, RxKey, RxSession, TxSession};
+
+/// How often memory is asked for, and how long after each time.
+const ATTEMPTS: u32 = 100;
+const MOMENT: Duration = Duration::from_millis(1);
 
 // SAFETY: plain numbers in C's layout without gaps.
 unsafe impl Pod for TxSession {}
@@ -43,8 +49,8 @@ impl Maps {
         let apart = 0x1_0000 / u64::try_from(cpus).unwrap_or(u64::MAX).max(1);
         let values =
             (0..).map(|cpu| CpuCounters { next_id: cpu * apart, ..CpuCounters::default() }).take(cpus);
-        let values = PerCpuValues::try_from(values.collect::<Vec<_>>())?;
-        self.counters.insert(handle, values, 0).map_err(errno)
+        let values = values.collect::<Vec<_>>();
+        patiently(|| self.counters.insert(handle, PerCpuValues::try_from(values.clone())?, 0))
     }
 
     /// What all CPUs have counted.
@@ -74,6 +80,19 @@ impl From<CpuCounters> for Counters {
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, MapError> {
     ebpf.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
+}
+
+/// Changes a map. The kernel takes the memory from a small stock, which it fills up a moment later: where many sessions come at once it is empty now and then.
+pub(crate) fn patiently(mut change: impl FnMut() -> Result<(), MapError>) -> io::Result<()> {
+    let mut attempts = 1;
+    loop {
+        match change().map_err(errno) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && attempts < ATTEMPTS => {}
+            result => return result,
+        }
+        attempts += 1;
+        sleep(MOMENT);
+    }
 }
 
 /// The kernel's error in one of aya's.

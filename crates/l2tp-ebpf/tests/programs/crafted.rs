@@ -78,7 +78,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 /// The ones' complement sum of big-endian 16-bit words.
 fn sum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|word| u32::from(word[0]) << 8 | u32::from(*word.get(1).unwrap_or(&0)));
-    let sum = words.fold(0, |sum, word| sum + word);
-    u16::try_from((sum & 0xffff) + (sum >> 16))
-        .unwrap_or_else(|_| u16::try_from((sum & 0xffff) + (sum >> 16) - 0xffff).unwrap())
+    let sum: u32 = words.sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap()
 }

@@ -12,6 +12,8 @@ pub(crate) struct Form {
     pub(crate) cookie: usize,
     pub(crate) sublayer: bool,
     pub(crate) arrangement: Arrangement,
+    /// Which session of its tunnel: 0 or 1.
+    pub(crate) nth: u8,
 }
 
 /// Which device has the session's frames.
@@ -31,6 +33,7 @@ pub(crate) const PLAIN: Form = Form {
     cookie: 8,
     sublayer: false,
     arrangement: Arrangement::Tap,
+    nth: 0,
 };
 
 impl Form {
@@ -39,6 +42,11 @@ impl Form {
 
     pub(crate) fn payload(&self) -> Payload {
         if self.version == 2 { Payload::Ppp } else { Payload::Ethernet }
+    }
+
+    /// The names of the user's device, and of a veth's hidden end.
+    pub(crate) fn devices(&self) -> [String; 2] {
+        ["pw", "hidden"].map(|name| format!("{name}{}", self.nth))
     }
 
     /// The ports of host `number`: 1 or 2.
@@ -54,10 +62,17 @@ impl Form {
     /// What host `number` expects.
     pub(crate) fn pattern(&self, number: u8) -> Pattern {
         if self.version == 2 {
-            return Pattern::V2 { tunnel_id: u16::from(number) + 100, session_id: u16::from(number) + 200 };
+            return Pattern::V2 {
+                tunnel_id: u16::from(number) + 100,
+                session_id: u16::from(number) + 200 + u16::from(self.nth),
+            };
         }
         let cookie = (0..self.cookie).map(|place| number * 16 + u8::try_from(place).unwrap()).collect();
-        Pattern::V3 { session_id: u32::from(number) + 0x0102_0300, cookie, sublayer: self.sublayer }
+        Pattern::V3 {
+            session_id: u32::from(number) + (u32::from(self.nth) << 8) + 0x0102_0300,
+            cookie,
+            sublayer: self.sublayer,
+        }
     }
 
     /// The L2TP header of what host `number` expects.

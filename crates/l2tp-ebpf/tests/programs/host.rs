@@ -98,7 +98,7 @@ pub(crate) fn bring_up(device: &str, addresses: &[IpAddr]) -> u32 {
 }
 
 /// Runs `work` on this thread in another namespace.
-fn within<R>(netns: &NetNs, work: impl FnOnce() -> R) -> R {
+pub(crate) fn within<R>(netns: &NetNs, work: impl FnOnce() -> R) -> R {
     let home = NetNs::current().unwrap();
     netns.enter().unwrap();
     let result = work();

@@ -13,8 +13,8 @@ fn carries(form: Form) {
     let tunnel = Tunnel::new(form);
     let [a, b] = &tunnel.hosts;
     for family in 0..2 {
-        transfer(a, b, addresses(2)[family], 20);
-        transfer(b, a, addresses(1)[family], 20);
+        transfer(&a.netns, &b.netns, addresses(2)[family], 20);
+        transfer(&b.netns, &a.netns, addresses(1)[family], 20);
     }
     let [first, second] = tunnel.settled_counters();
     assert_eq!((first.tx_packets, first.tx_bytes), (second.rx_packets, second.rx_bytes));

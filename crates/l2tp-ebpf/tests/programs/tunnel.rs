@@ -10,10 +10,8 @@ use l2tp_io::tap::Tap;
 use crate::form::{Arrangement, Form};
 use crate::host::{Host, bring_up};
 
-/// The name of the session's device.
-pub(crate) const DEVICE: &str = "pw";
-/// The name of a veth's hidden end.
-pub(crate) const HIDDEN: &str = "hidden";
+/// The name of the first session's device.
+pub(crate) const DEVICE: &str = "pw0";
 
 pub(crate) struct Tunnel {
     pub(crate) form: Form,
@@ -25,8 +23,6 @@ pub(crate) struct Tunnel {
 pub(crate) struct End {
     /// The user's device.
     pub(crate) device: u32,
-    /// That at which the program is, the hidden end of a veth.
-    pub(crate) hooked: u32,
     pub(crate) tap: Option<Tap>,
     pub(crate) session: Session,
     pub(crate) handle: Handle,
@@ -45,10 +41,7 @@ impl Tunnel {
 
     fn with_addresses(form: Form, addresses: impl Fn(u8) -> Vec<IpAddr>) -> Self {
         let mut hosts = Host::two();
-        let macs = [hosts[1].mac, hosts[0].mac];
-        let peers = [hosts[1].address(form.is_ipv6), hosts[0].address(form.is_ipv6)];
-        let [a, b] = &mut hosts;
-        let ends = [End::new(a, form, macs[0], peers[0]), End::new(b, form, macs[1], peers[1])];
+        let ends = End::two(&mut hosts, form);
         // What they say at once must find the other end ready.
         for host in &hosts {
             host.here(|| bring_up(DEVICE, &addresses(host.number)));
@@ -79,6 +72,14 @@ impl Tunnel {
 }
 
 impl End {
+    /// A session between two hosts, whose devices are down.
+    pub(crate) fn two(hosts: &mut [Host; 2], form: Form) -> [Self; 2] {
+        let macs = [hosts[1].mac, hosts[0].mac];
+        let peers = [hosts[1].address(form.is_ipv6), hosts[0].address(form.is_ipv6)];
+        let [a, b] = hosts;
+        [Self::new(a, form, macs[0], peers[0]), Self::new(b, form, macs[1], peers[1])]
+    }
+
     fn new(host: &mut Host, form: Form, peer_mac: [u8; 6], peer: IpAddr) -> Self {
         let (device, hooked, tap) = host.here(|| make_device(form));
         let deliver =
@@ -107,7 +108,7 @@ impl End {
         let fast = &mut host.fast;
         let handle = fast.insert(&session).unwrap();
         host.netns.within(|| fast.attach_device(hooked, hook)).unwrap().unwrap();
-        Self { device, hooked, tap, session, handle }
+        Self { device, tap, session, handle }
     }
 }
 
@@ -119,15 +120,17 @@ pub(crate) fn addresses(number: u8) -> [IpAddr; 2] {
 /// The user's device, the device of the program, and what keeps it.
 fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
     let mut rtnl = Rtnl::open().unwrap();
+    let names = form.devices();
+    let [name, hidden] = &names;
     if form.arrangement == Arrangement::Veth {
-        rtnl.create_veth(DEVICE, HIDDEN, None).unwrap();
-        let [device, hidden] = [DEVICE, HIDDEN].map(|name| rtnl.index_of(name).unwrap());
+        rtnl.create_veth(name, hidden, None).unwrap();
+        std::fs::write(format!("/proc/sys/net/ipv6/conf/{hidden}/disable_ipv6"), "1").unwrap();
+        let [device, hidden] = names.map(|name| rtnl.index_of(&name).unwrap());
         rtnl.set_mtu(device, form.mtu()).unwrap();
-        std::fs::write(format!("/proc/sys/net/ipv6/conf/{HIDDEN}/disable_ipv6"), "1").unwrap();
         rtnl.set_up(hidden, true).unwrap();
         return (device, hidden, None);
     }
-    let tap = if form.version == 2 { Tap::create_ppp(DEVICE) } else { Tap::create(DEVICE) }.unwrap();
+    let tap = if form.version == 2 { Tap::create_ppp(name) } else { Tap::create(name) }.unwrap();
     tap.set_mtu(form.mtu()).unwrap();
     (tap.index(), tap.index(), Some(tap))
 }
