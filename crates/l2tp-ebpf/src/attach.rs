@@ -59,7 +59,7 @@ pub(crate) fn attach_for_life(
         make_ready(&device, hook, name)?;
         let link = program.attach(&device, hook).and_then(|id| program.take_link(id)).map_err(errno)?;
         // Its end would take the program away.
-        std::mem::forget(link);
+        let _kept = std::mem::ManuallyDrop::new(link);
         return Ok(());
     }
     let kind = if hook == TcAttachType::Ingress { TCX_INGRESS } else { TCX_EGRESS };

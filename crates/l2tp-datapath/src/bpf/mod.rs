@@ -8,7 +8,7 @@ mod place;
 mod plan;
 mod ways;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(crate) struct BpfPath {
     /// Sessions for which the right place is to be found.
     due: BTreeSet<SessionKey>,
     /// Sessions by the next hop to their peers, for when its link-layer address changes.
-    by_hop: HashMap<Hop, BTreeSet<SessionKey>>,
+    by_hop: BTreeMap<Hop, BTreeSet<SessionKey>>,
     /// Sessions on sockets of programs.
     followed: BTreeSet<SessionKey>,
     /// How often it was looked around since the ways were looked at.
@@ -74,7 +74,7 @@ impl BpfPath {
             wanted,
             places: HashMap::new(),
             due: BTreeSet::new(),
-            by_hop: HashMap::new(),
+            by_hop: BTreeMap::new(),
             followed: BTreeSet::new(),
             looks: 0,
             leaving: HashMap::new(),
@@ -285,7 +285,7 @@ impl BpfPath {
     }
 }
 
-fn unlist(by_hop: &mut HashMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: SessionKey) {
+fn unlist(by_hop: &mut BTreeMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: SessionKey) {
     if let Some(keys) = by_hop.get_mut(&hop) {
         keys.remove(&key);
         if keys.is_empty() {

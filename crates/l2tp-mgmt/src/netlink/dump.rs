@@ -115,37 +115,25 @@ impl Rest {
         };
         match self {
             Self::Tunnels(after) => {
-                let Some(key) = engine.next_tunnel_key(*after) else { return false };
-                engine.settle_tunnel(host, key);
-                let Some(tunnel) = engine.tunnel(key) else { return false };
-                describe_tunnel(&tunnel.config, &tunnel.stats, &host.endpoints(&tunnel.socket)).emit(
-                    page,
-                    header,
-                    L2TP_CMD_TUNNEL_GET,
-                );
+                let Some(told) = emit_tunnel(engine, host, *after, header, page) else { return false };
                 if !fits(page) {
                     return false;
                 }
-                *after = Some(tunnel.id());
+                *after = Some(told);
             }
             Self::Sessions(after) => {
-                let Some((key, _)) = engine.next_session(*after) else { return false };
-                engine.settle(host, key);
-                let Some(session) = engine.session(key) else { return false };
-                describe_session(session).emit(page, header, L2TP_CMD_SESSION_GET);
+                let Some(told) = emit_session(engine, host, *after, header, page) else { return false };
                 if !fits(page) {
                     return false;
                 }
-                *after = Some((session.tunnel_id, session.config.session_id));
+                *after = Some(told);
             }
             Self::Paths(after) => {
-                let Some((key, _)) = engine.next_session(*after) else { return false };
-                let Some(report) = report_path(engine, host, key) else { return false };
-                report.emit(page, header);
+                let Some(told) = emit_path(engine, host, *after, header, page) else { return false };
                 if !fits(page) {
                     return false;
                 }
-                *after = Some((report.tunnel_id, report.session_id));
+                *after = Some(told);
             }
             Self::Text(text) => {
                 let (mut next, mut part) = (*text, String::new());
@@ -170,6 +158,51 @@ impl Rest {
         }
         true
     }
+}
+
+/// Appends the tunnel behind one, as it is now, and returns its id.
+fn emit_tunnel<H: Host>(
+    engine: &mut Engine<H::Socket, H::Device>,
+    host: &mut H,
+    after: Option<u32>,
+    header: Header,
+    page: &mut Vec<u8>,
+) -> Option<u32> {
+    let key = engine.next_tunnel_key(after)?;
+    engine.settle_tunnel(host, key);
+    let tunnel = engine.tunnel(key)?;
+    let described = describe_tunnel(&tunnel.config, &tunnel.stats, &host.endpoints(&tunnel.socket));
+    described.emit(page, header, L2TP_CMD_TUNNEL_GET);
+    Some(tunnel.id())
+}
+
+/// Appends the session behind one, as it is now, and returns its tunnel's id and its own.
+fn emit_session<H: Host>(
+    engine: &mut Engine<H::Socket, H::Device>,
+    host: &mut H,
+    after: Option<(u32, u32)>,
+    header: Header,
+    page: &mut Vec<u8>,
+) -> Option<(u32, u32)> {
+    let (key, _) = engine.next_session(after)?;
+    engine.settle(host, key);
+    let session = engine.session(key)?;
+    describe_session(session).emit(page, header, L2TP_CMD_SESSION_GET);
+    Some((session.tunnel_id, session.config.session_id))
+}
+
+/// Appends the path of the session behind one, and returns the same.
+fn emit_path<H: Host>(
+    engine: &Engine<H::Socket, H::Device>,
+    host: &H,
+    after: Option<(u32, u32)>,
+    header: Header,
+    page: &mut Vec<u8>,
+) -> Option<(u32, u32)> {
+    let (key, _) = engine.next_session(after)?;
+    let report = report_path(engine, host, key)?;
+    report.emit(page, header);
+    Some((report.tunnel_id, report.session_id))
 }
 
 /// The command that tells a text.

@@ -20,7 +20,7 @@ fn ethernet_tunnels_by_the_commands_that_made_them() {
         Recording::all().into_iter().filter(|recording| recording.commands().next().is_some()).collect();
     assert_eq!(recordings.len(), 44);
     for recording in recordings {
-        let end = recording.replay(&Setup::of_commands(recording.commands()));
+        let mut end = recording.replay(&Setup::of_commands(recording.commands()));
         assert_eq!(end.text(View::Tunnels), recording.debugfs().unwrap(), "{}", recording.name);
     }
 }
@@ -75,7 +75,7 @@ fn ppp_tunnels_without_their_sockets() {
     };
     for (name, commands) in PPP {
         let recording = Recording::open(name);
-        let end = recording.replay(&Setup::of_commands(commands.iter().copied()));
+        let mut end = recording.replay(&Setup::of_commands(commands.iter().copied()));
         if let Some(want) = recording.debugfs() {
             assert_eq!(end.text(View::Tunnels), without_sockets(want), "{name}");
         }
