@@ -18,7 +18,7 @@ use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_core::SessionKey;
 use l2tp_core::carriage::Carried;
 use l2tp_core::host::Placement;
-use l2tp_ebpf::{Counters, FastPath, Handle};
+use l2tp_ebpf::{Carrier, Counters, FastPath, Handle};
 use l2tp_io::rtnl::{Changes, Rtnl};
 
 use crate::device::{Device, Upper};
@@ -33,6 +33,8 @@ const PLACED_AT_A_TIME: usize = 16;
 /// The kernel takes some 20 ms to say that no program uses a session any more, however many there are: so many are awaited
 /// together.
 const SETTLED_TOGETHER: usize = 1024;
+/// `GSO_MAX_SEGS` of the kernel: no limit.
+const GSO_MAX_SEGS: u32 = 65_535;
 /// How often it is looked whether a program has connected its socket anew. No message tells of it.
 const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 /// Once in so many times the ways are looked at: no message tells of a path that has become narrower. And the kernel is told that the
@@ -101,7 +103,7 @@ impl BpfPath {
         let index = self.rtnl.create_macvlan(name, lower, address)?;
         self.rtnl.set_mtu(index, mtu)?;
         self.programs.attach_passthru(lower, index)?;
-        Ok(Upper { name: self.rtnl.link(index)?.name })
+        Ok(Upper { index, name: self.rtnl.link(index)?.name })
     }
 
     /// Gets a TAP ready for [`Self::raise`], and returns the address that the device above it is to have.
@@ -216,6 +218,9 @@ impl BpfPath {
             unlist(&mut self.by_hop, old.hop, key);
         }
         self.by_hop.entry(plan.hop).or_default().insert(key);
+        if plan.is_cut {
+            self.limit_segments(key, 1);
+        }
         if plan.is_followed {
             self.followed.insert(key);
         }
@@ -227,12 +232,25 @@ impl BpfPath {
         self.followed.remove(&key);
         let Some(place) = self.places.get_mut(&key) else { return };
         let Some(ride) = place.ride.take() else { return };
+        let is_cut = ride.session.carrier == Carrier::Ip;
         self.programs.retire(ride.handle);
         place.left.push(ride.handle);
         unlist(&mut self.by_hop, ride.hop, key);
         self.leaving.insert(ride.handle, key);
         if self.leaving.len() >= SETTLED_TOGETHER {
             self.settle();
+        }
+        if is_cut {
+            self.limit_segments(key, GSO_MAX_SEGS);
+        }
+    }
+
+    /// Has the network stack cut what a session's device is given. A device that has been moved away stays as it is: what comes uncut is
+    /// the workers'.
+    fn limit_segments(&mut self, key: SessionKey, segments: u32) {
+        let Some((_, device)) = self.devices.values().find(|(session, _)| *session == key) else { return };
+        if let Some(upper) = &device.upper {
+            let _: io::Result<()> = self.rtnl.set_gso_max_segs(upper.index, segments);
         }
     }
 
