@@ -18,7 +18,7 @@ use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_core::SessionKey;
 use l2tp_core::carriage::Carried;
 use l2tp_core::host::Placement;
-use l2tp_ebpf::{Carrier, Counters, FastPath, Handle};
+use l2tp_ebpf::{Carrier, Counters, FastPath, Handle, Session};
 use l2tp_io::rtnl::{Changes, Rtnl};
 
 use crate::device::{Device, Upper};
@@ -185,6 +185,9 @@ impl BpfPath {
             None => return,
             Some(_) if wanted == Path::User => Err(Reason::from("the user path was asked for")),
             Some(Err(unfit)) => Err(unfit.to_string().into()),
+            Some(_) if self.is_astray(session.device.as_ref()) => {
+                Err("the TAP below its device was moved away".into())
+            }
             Some(Ok(carriage)) => {
                 plan(&carriage, session.device.as_ref(), |local, peer| ways.find(&mut self.rtnl, local, peer))
             }
@@ -194,6 +197,12 @@ impl BpfPath {
             self.leave(key);
             self.places.entry(key).or_default().reason = reason;
         }
+    }
+
+    /// Whether a TAP below another device is not where it was made.
+    fn is_astray(&self, device: Option<&Arc<Device>>) -> bool {
+        let lower = device.filter(|device| device.upper.is_some()).map(|device| device.tap.index());
+        lower.is_some_and(|lower| !self.devices.contains_key(&lower))
     }
 
     /// Has the programs carry a session as planned.
@@ -214,12 +223,12 @@ impl BpfPath {
             Some(ride) => ride.handle,
             None => self.programs.insert(&plan.session).map_err(|error| error.to_string())?,
         };
-        if let Some(old) = place.ride.replace(Ride { handle, session: plan.session, hop: plan.hop }) {
+        if let Some(old) = place.ride.replace(Ride { handle, session: plan.session.clone(), hop: plan.hop }) {
             unlist(&mut self.by_hop, old.hop, key);
         }
         self.by_hop.entry(plan.hop).or_default().insert(key);
-        if plan.is_cut {
-            self.limit_segments(key, 1);
+        if is_cut(&plan.session) {
+            self.limit_segments(&plan.session, 1);
         }
         if plan.is_followed {
             self.followed.insert(key);
@@ -232,7 +241,6 @@ impl BpfPath {
         self.followed.remove(&key);
         let Some(place) = self.places.get_mut(&key) else { return };
         let Some(ride) = place.ride.take() else { return };
-        let is_cut = ride.session.carrier == Carrier::Ip;
         self.programs.retire(ride.handle);
         place.left.push(ride.handle);
         unlist(&mut self.by_hop, ride.hop, key);
@@ -240,16 +248,16 @@ impl BpfPath {
         if self.leaving.len() >= SETTLED_TOGETHER {
             self.settle();
         }
-        if is_cut {
-            self.limit_segments(key, GSO_MAX_SEGS);
+        if is_cut(&ride.session) {
+            self.limit_segments(&ride.session, GSO_MAX_SEGS);
         }
     }
 
     /// Has the network stack cut what a session's device is given. A device that has been moved away stays as it is: what comes uncut is
     /// the workers'.
-    fn limit_segments(&mut self, key: SessionKey, segments: u32) {
-        let Some((_, device)) = self.devices.values().find(|(session, _)| *session == key) else { return };
-        if let Some(upper) = &device.upper {
+    fn limit_segments(&mut self, session: &Session, segments: u32) {
+        let device = session.tx.as_ref().and_then(|tx| self.devices.get(&tx.device));
+        if let Some(upper) = device.and_then(|(_, device)| device.upper.as_ref()) {
             let _: io::Result<()> = self.rtnl.set_gso_max_segs(upper.index, segments);
         }
     }
@@ -295,12 +303,24 @@ impl BpfPath {
         for hop in self.by_hop.keys().filter(in_question) {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
-        let lowers =
-            seen.links.iter().filter_map(|index| self.devices.get(index)).cloned().collect::<Vec<_>>();
-        let all = if seen.overrun { self.devices.values().cloned().collect() } else { lowers };
+        for lower in &seen.gone {
+            // Deleted, which its descriptor tells, or moved away, where the programs would do harm.
+            let moved = self.devices.remove(lower);
+            self.due.extend(moved.map(|(session, _)| session));
+        }
+        let of_links = seen.links.iter().filter_map(|index| self.devices.get(index));
+        let all: Vec<_> = match seen.overrun {
+            true => self.devices.values().cloned().collect(),
+            false => of_links.cloned().collect(),
+        };
         let mut is_alone = |device: &Device| self.rtnl.has_upper(device.tap.index()).is_ok_and(|has| !has);
         all.into_iter().filter(|(_, device)| is_alone(device)).collect()
     }
+}
+
+/// Whether super-frames must be cut before: the kernel cuts nothing behind protocol 115.
+fn is_cut(session: &Session) -> bool {
+    session.carrier == Carrier::Ip
 }
 
 fn unlist(by_hop: &mut BTreeMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: SessionKey) {

@@ -20,8 +20,6 @@ pub(super) type Reason = Cow<'static, str>;
 pub(super) struct Plan {
     pub(super) session: Session,
     pub(super) hop: Hop,
-    /// Whether super-frames must be cut before: the kernel cuts nothing behind protocol 115.
-    pub(super) is_cut: bool,
     /// Whether its socket is a program's, who may connect it anew at any time.
     pub(super) is_followed: bool,
 }
@@ -57,8 +55,7 @@ pub(super) fn plan(
         rx: Some(rx),
     };
     let is_followed = matches!(*carriage.socket, TunnelSocket::Managed(_) | TunnelSocket::L2tpip { .. });
-    let is_cut = carrier == Carrier::Ip;
-    Ok(Plan { session, hop, is_cut, is_followed })
+    Ok(Plan { session, hop, is_followed })
 }
 
 /// The device at which the programs take and give frames.
