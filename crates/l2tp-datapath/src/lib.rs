@@ -42,6 +42,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use bpf::why_no_bpf;
 pub use device::Device;
 pub use host::SystemHost;
 pub use shared::NetEngine;

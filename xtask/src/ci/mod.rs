@@ -40,7 +40,14 @@ pub(crate) fn run() -> Result<()> {
         step("licences", || succeed(&mut cargo(&["deny", "check", "bans", "licenses", "sources"])))?;
     }
     let mut outcome = Outcome::default();
-    let tested = step("tests", || test(&mut outcome));
+    let everything = ["test", "--workspace", "--locked", "--no-fail-fast", "--", "--show-output"];
+    let tested = step("tests", || test(&mut cargo(&everything), &mut outcome));
+    // By default BPF carries what it can. These say nothing of a path, or all of one.
+    let network = ["test", "--package", "ferrowire", "--test", "netns", "--locked", "--no-fail-fast"];
+    let mut by_workers = cargo(&network);
+    by_workers.args(["--", "--show-output", "--skip", "exec::", "--skip", "path::"]);
+    by_workers.env("FERROWIRE_TEST_PATH", "user");
+    let tested = tested.and(step("tests on the user path", || test(&mut by_workers, &mut outcome)));
     println!("\n{:.0} s in all", start.elapsed().as_secs_f32());
     println!("{outcome}");
     tested
@@ -65,8 +72,7 @@ fn succeed(command: &mut Command) -> Result<()> {
 
 /// Runs the tests and reads what they print: passing ones print too, for a skipped test passes. With
 /// `FERROWIRE_REQUIRE_ALL=1`, which `.ci/run` sets, a test that lacks something fails instead.
-fn test(outcome: &mut Outcome) -> Result<()> {
-    let mut command = cargo(&["test", "--workspace", "--locked", "--no-fail-fast", "--", "--show-output"]);
+fn test(command: &mut Command, outcome: &mut Outcome) -> Result<()> {
     let mut child = command.stdout(Stdio::piped()).spawn().context("cargo test")?;
     let output = child.stdout.take().context("cargo test")?;
     for line in BufReader::new(output).split(b'\n') {

@@ -68,7 +68,7 @@ fn examine() -> Report {
         bpf::check(),
         seccomp::check(),
     ];
-    Report::new(reach, checks)
+    Report::new(reach, l2tp_datapath::why_no_bpf(), checks)
 }
 
 fn print(text: &str) -> ExitCode {

@@ -22,7 +22,7 @@ pub(super) enum Reach {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Datapath {
     pub(super) chosen: Option<&'static str>,
-    pub(super) why: &'static str,
+    pub(super) why: String,
 }
 
 /// All that was found.
@@ -34,14 +34,17 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(reach: Reach, checks: Vec<Check>) -> Self {
-        let datapath = match reach {
-            Reach::Nowhere => Datapath { chosen: None, why: "no datapath works without TAP devices" },
-            _ => Datapath {
-                chosen: Some("user"),
-                why: "the only one so far: TAP devices and sockets; bpf, the fast path, is not built yet",
-            },
+    /// `no_bpf` says why BPF cannot carry sessions, where it cannot.
+    pub(super) fn new(reach: Reach, no_bpf: Option<String>, checks: Vec<Check>) -> Self {
+        let (chosen, why) = match (reach, no_bpf) {
+            (Reach::Nowhere, _) => (None, "no datapath works without TAP devices".to_owned()),
+            (Reach::Here, None) => {
+                (Some("bpf"), "what BPF programs cannot carry takes the user path: ferrowire path".to_owned())
+            }
+            (_, None) => (Some("user"), "TAP devices and sockets".to_owned()),
+            (_, Some(why)) => (Some("user"), format!("TAP devices and sockets; {why}")),
         };
+        let datapath = Datapath { chosen, why };
         Self { reach, datapath, checks }
     }
 
@@ -109,7 +112,7 @@ MISSING  TAP device         Permission denied
 Datapath: none (no datapath works without TAP devices)
 Verdict: no tunnel can be carried until what is missing is mended.
 ";
-        assert_eq!(Report::new(Reach::Nowhere, checks()).text(), expected);
+        assert_eq!(Report::new(Reach::Nowhere, None, checks()).text(), expected);
     }
 
     #[test]
@@ -119,7 +122,7 @@ Verdict: no tunnel can be carried until what is missing is mended.
             (Reach::OwnNamespace, true, "but not here."),
             (Reach::Nowhere, false, "no tunnel"),
         ] {
-            let report = Report::new(reach, checks());
+            let report = Report::new(reach, Some("no BPF".to_owned()), checks());
             assert_eq!(report.can_carry(), can);
             assert!(report.text().contains(word));
         }
@@ -127,10 +130,12 @@ Verdict: no tunnel can be carried until what is missing is mended.
 
     #[test]
     fn the_same_as_json() {
-        let report = Report::new(Reach::OwnNamespace, checks());
+        let report = Report::new(Reach::OwnNamespace, None, checks());
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
         assert_eq!(json["reach"], "own-namespace");
         assert_eq!(json["datapath"]["chosen"], "user");
+        let report = Report::new(Reach::Here, None, checks());
+        assert_eq!(report.datapath.chosen, Some("bpf"));
         assert_eq!(json["checks"][2]["verdict"], "missing");
         assert_eq!(json["checks"][2]["fix"], "chmod 0666 /dev/net/tun");
         assert!(json["checks"][0]["fix"].is_null());

@@ -318,6 +318,16 @@ impl BpfPath {
     }
 }
 
+/// Why BPF programs cannot carry sessions in the namespace of the calling thread; nothing if they can.
+#[must_use]
+pub fn why_no_bpf() -> Option<String> {
+    if let Err(missing) = FastPath::load() {
+        return Some(missing.to_string());
+    }
+    let has_macvlan = Rtnl::open().and_then(|mut rtnl| rtnl.has_macvlan());
+    has_macvlan.is_ok_and(|has| !has).then(|| "this kernel has no macvlan (CONFIG_MACVLAN)".to_owned())
+}
+
 /// Whether super-frames must be cut before: the kernel cuts nothing behind protocol 115.
 fn is_cut(session: &Session) -> bool {
     session.carrier == Carrier::Ip

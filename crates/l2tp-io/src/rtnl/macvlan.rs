@@ -89,6 +89,20 @@ impl Rtnl {
         Ok(index)
     }
 
+    /// Whether the kernel can make a macvlan at all; nothing is made.
+    ///
+    /// # Errors
+    /// `EPERM`.
+    pub fn has_macvlan(&mut self) -> io::Result<bool> {
+        // Above a device that no namespace has.
+        let request = RouteNetlinkMessage::NewLink(passthru("l2tp-probe", 0x7fff_ffff));
+        match self.execute(request, NLM_F_CREATE | NLM_F_EXCL) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => Err(error),
+            _ => Ok(true),
+        }
+    }
+
     /// Index of the macvlan in this namespace that is above a lower of this namespace.
     fn macvlan_above(&mut self, lower: u32) -> io::Result<u32> {
         let mut found = None;

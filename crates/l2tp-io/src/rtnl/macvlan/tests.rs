@@ -432,3 +432,13 @@ fn as_a_port_of_a_bridge_it_passes_all_frames() {
         assert_eq!(ours(&other), [frame(far, near, 10)]);
     });
 }
+
+#[test]
+fn a_probe_leaves_nothing() {
+    in_fresh_netns_with_taps(|| {
+        let mut rtnl = Rtnl::open().unwrap();
+        let before = rtnl.links().unwrap();
+        assert!(rtnl.has_macvlan().unwrap(), "the other tests make some");
+        assert_eq!(rtnl.links().unwrap(), before);
+    });
+}
