@@ -55,9 +55,7 @@ impl Call {
         for (caller, host) in self.callers.iter_mut().zip([&stage.near, &stage.far]) {
             caller.terminate()?;
             caller.await_end()?;
-            if is_up(host)? {
-                bail!("device {DEVICE} of host {} is still there", host.name);
-            }
+            await_down(host)?;
         }
         Ok(())
     }
@@ -106,6 +104,18 @@ fn await_up(host: &Host) -> anyhow::Result<()> {
     while !is_up(host)? {
         if Instant::now() > deadline {
             bail!("no call was up on host {} within {} s", host.name, PATIENCE.as_secs());
+        }
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// Waits until the device is gone: the daemon of its programs ends a moment after them.
+fn await_down(host: &Host) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while is_up(host)? {
+        if Instant::now() > deadline {
+            bail!("device {DEVICE} of host {} is still there", host.name);
         }
         std::thread::sleep(TICK);
     }
