@@ -1,5 +1,6 @@
-//! Where the programs are attached. As TCX links where the kernel has them (Linux 6.6): those end with this process, however it ends. Before, as filters of
-//! a clsact qdisc, which a process that is killed leaves behind; whoever attaches next takes them away.
+//! Where the programs are attached. To the devices of others as TCX links where the kernel has them (Linux 6.6): those end with this process, however it
+//! ends. Before, as filters of a clsact qdisc, which a process that is killed leaves behind; whoever attaches next takes them away. To our own devices,
+//! which nothing outlives, always as filters: for each TCX program the kernel waits for a grace period of RCU, some 12 ms.
 #![expect(unsafe_code, reason = "BPF_PROG_ATTACH, which aya has for other kinds of programs only")]
 
 use std::collections::HashMap;
@@ -7,7 +8,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
 use aya::Ebpf;
-use aya::programs::tc::{SchedClassifierLink, qdisc_add_clsact, qdisc_detach_program};
+use aya::programs::tc::{
+    NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
+};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType, TcError};
 use aya::util::KernelVersion;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
@@ -54,14 +57,24 @@ pub(crate) fn attach_for_life(
     hook: TcAttachType,
 ) -> io::Result<()> {
     let program = program(ebpf, name).map_err(errno)?;
-    if !has_tcx() {
-        let device = self::name(ifindex)?;
-        make_ready(&device, hook, name)?;
-        let link = program.attach(&device, hook).and_then(|id| program.take_link(id)).map_err(errno)?;
-        // Its end would take the program away.
-        std::mem::forget(link);
-        return Ok(());
+    match attach_filter(program, ifindex, hook) {
+        // A kernel without clsact or its filters.
+        Err(_) if has_tcx() => attach_tcx_for_life(program, ifindex, hook),
+        attached => attached,
     }
+}
+
+fn attach_filter(program: &mut SchedClassifier, ifindex: u32, hook: TcAttachType) -> io::Result<()> {
+    let device = name(ifindex)?;
+    add_clsact(&device)?;
+    let options = TcAttachOptions::Netlink(NlOptions::default());
+    let link = program.attach_with_options(&device, hook, options);
+    // Its end would take the program away.
+    std::mem::forget(link.and_then(|id| program.take_link(id)).map_err(errno)?);
+    Ok(())
+}
+
+fn attach_tcx_for_life(program: &SchedClassifier, ifindex: u32, hook: TcAttachType) -> io::Result<()> {
     let kind = if hook == TcAttachType::Ingress { TCX_INGRESS } else { TCX_EGRESS };
     let descriptor = program.fd().map_err(errno)?.as_fd().as_raw_fd();
     let attributes = AttachAttributes {
@@ -107,13 +120,17 @@ pub(crate) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Sche
 
 /// Makes sure of the qdisc, and that no filter is left of a process that was killed.
 fn make_ready(name: &str, hook: TcAttachType, program: &str) -> io::Result<()> {
-    match qdisc_add_clsact(name) {
-        Err(error) if tc_errno(&error) != Some(libc::EEXIST) => return Err(io::Error::other(error)),
-        _ => {}
-    }
+    add_clsact(name)?;
     // There is none, mostly.
     let _ = qdisc_detach_program(name, hook, program);
     Ok(())
+}
+
+fn add_clsact(name: &str) -> io::Result<()> {
+    match qdisc_add_clsact(name) {
+        Err(error) if tc_errno(&error) != Some(libc::EEXIST) => Err(io::Error::other(error)),
+        _ => Ok(()),
+    }
 }
 
 fn name(ifindex: u32) -> io::Result<String> {

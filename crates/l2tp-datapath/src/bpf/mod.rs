@@ -8,7 +8,7 @@ mod place;
 mod plan;
 mod ways;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::shared::NetEngine;
 
 use place::{Place, Ride};
 use plan::{Reason, plan};
-use ways::{Hop, Ways};
+use ways::{FIRST, Hop, LAST, Ways};
 
 /// Sessions that are placed before packets have their turn.
 const PLACED_AT_A_TIME: usize = 16;
@@ -50,7 +50,7 @@ pub(crate) struct BpfPath {
     /// Sessions for which the right place is to be found.
     due: BTreeSet<SessionKey>,
     /// Sessions by the next hop to their peers, for when its link-layer address changes.
-    by_hop: HashMap<Hop, BTreeSet<SessionKey>>,
+    by_hop: BTreeMap<Hop, BTreeSet<SessionKey>>,
     /// Sessions on sockets of programs.
     followed: BTreeSet<SessionKey>,
     /// How often it was looked around since the ways were looked at.
@@ -74,7 +74,7 @@ impl BpfPath {
             wanted,
             places: HashMap::new(),
             due: BTreeSet::new(),
-            by_hop: HashMap::new(),
+            by_hop: BTreeMap::new(),
             followed: BTreeSet::new(),
             looks: 0,
             leaving: HashMap::new(),
@@ -273,9 +273,9 @@ impl BpfPath {
         for hop in &seen.neighbours {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
-        let in_question = |hop: &&Hop| seen.links.contains(&hop.0) || seen.gone.contains(&hop.0);
-        for hop in self.by_hop.keys().filter(in_question) {
-            self.due.extend(self.by_hop.get(hop).into_iter().flatten());
+        for device in seen.links.union(&seen.gone) {
+            let towards = self.by_hop.range((*device, FIRST)..=(*device, LAST));
+            self.due.extend(towards.flat_map(|(_, sessions)| sessions));
         }
         let lowers =
             seen.links.iter().filter_map(|index| self.devices.get(index)).cloned().collect::<Vec<_>>();
@@ -285,7 +285,7 @@ impl BpfPath {
     }
 }
 
-fn unlist(by_hop: &mut HashMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: SessionKey) {
+fn unlist(by_hop: &mut BTreeMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: SessionKey) {
     if let Some(keys) = by_hop.get_mut(&hop) {
         keys.remove(&key);
         if keys.is_empty() {
