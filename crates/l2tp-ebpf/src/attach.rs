@@ -1,13 +1,17 @@
-//! Where the programs are attached. As TCX links where the kernel has them (Linux 6.6): those end with this process, however it ends. Before, as filters of
-//! a clsact qdisc, which a process that is killed leaves behind; whoever attaches next takes them away.
+//! Where the programs are attached. To the devices of others as TCX links where the kernel has them (Linux 6.6): those end with this process, however it
+//! ends. Before, as filters of a clsact qdisc, which a process that is killed leaves behind; whoever attaches next takes them away. To our own devices,
+//! which nothing outlives, always as filters: for each TCX program the kernel waits for a grace period of RCU, some 12 ms.
 #![expect(unsafe_code, reason = "BPF_PROG_ATTACH, which aya has for other kinds of programs only")]
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use aya::Ebpf;
-use aya::programs::tc::{SchedClassifierLink, qdisc_add_clsact, qdisc_detach_program};
+use aya::programs::tc::{
+    NlOptions, SchedClassifierLink, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
+};
 use aya::programs::{ProgramError, SchedClassifier, TcAttachType, TcError};
 use aya::util::KernelVersion;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, netdevice, socket_with};
@@ -46,30 +50,28 @@ impl Attached {
     }
 }
 
-/// Attaches a program to a device for as long as that lives, without a descriptor: sessions are too many for one each.
-pub(crate) fn attach_for_life(
+/// Attaches a program to a device for as long as that lives, without a descriptor, for sessions are too many for one each; and as a filter of a clsact qdisc, for which nobody
+/// has to wait, as for TCX: that takes some 20 ms.
+pub(crate) fn filter_for_life(
     ebpf: &mut Ebpf,
     name: &str,
     ifindex: u32,
     hook: TcAttachType,
 ) -> io::Result<()> {
     let program = program(ebpf, name).map_err(errno)?;
-    if !has_tcx() {
-        let device = self::name(ifindex)?;
-        make_ready(&device, hook, name)?;
-        let link = program.attach(&device, hook).and_then(|id| program.take_link(id)).map_err(errno)?;
-        // Its end would take the program away.
-        let _kept = std::mem::ManuallyDrop::new(link);
-        return Ok(());
-    }
-    let kind = if hook == TcAttachType::Ingress { TCX_INGRESS } else { TCX_EGRESS };
-    let descriptor = program.fd().map_err(errno)?.as_fd().as_raw_fd();
-    let attributes = AttachAttributes {
-        ifindex,
-        program: descriptor.cast_unsigned(),
-        kind,
-        ..AttachAttributes::default()
-    };
+    let device = self::name(ifindex)?;
+    add_clsact(&device)?;
+    let options = TcAttachOptions::Netlink(NlOptions::default());
+    let link = program.attach_with_options(&device, hook, options);
+    // Its end would take the program away.
+    let _kept = ManuallyDrop::new(link.and_then(|id| program.take_link(id)).map_err(errno)?);
+    Ok(())
+}
+
+/// Attaches a program to the ingress of a device for as long as that lives, by TCX.
+pub(crate) fn tcx_for_life(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
+    let program = program.as_raw_fd().cast_unsigned();
+    let attributes = AttachAttributes { ifindex, program, kind: TCX_INGRESS, ..AttachAttributes::default() };
     // SAFETY: BPF_PROG_ATTACH reads its attributes, which are of the length given.
     let status = unsafe {
         libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attributes, size_of::<AttachAttributes>())
@@ -77,10 +79,9 @@ pub(crate) fn attach_for_life(
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// `BPF_PROG_ATTACH`, `BPF_TCX_INGRESS` and `BPF_TCX_EGRESS` of include/uapi/linux/bpf.h.
+/// `BPF_PROG_ATTACH` and `BPF_TCX_INGRESS` of include/uapi/linux/bpf.h.
 const PROG_ATTACH: libc::c_int = 8;
 const TCX_INGRESS: u32 = 46;
-const TCX_EGRESS: u32 = 47;
 
 /// What `BPF_PROG_ATTACH` reads of `union bpf_attr`.
 #[repr(C)]
@@ -96,7 +97,7 @@ struct AttachAttributes {
 }
 
 /// Whether the kernel has TCX.
-fn has_tcx() -> bool {
+pub(crate) fn has_tcx() -> bool {
     KernelVersion::current().is_ok_and(|version| version >= KernelVersion::new(6, 6, 0))
 }
 
@@ -107,13 +108,17 @@ pub(crate) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Sche
 
 /// Makes sure of the qdisc, and that no filter is left of a process that was killed.
 fn make_ready(name: &str, hook: TcAttachType, program: &str) -> io::Result<()> {
-    match qdisc_add_clsact(name) {
-        Err(error) if tc_errno(&error) != Some(libc::EEXIST) => return Err(io::Error::other(error)),
-        _ => {}
-    }
+    add_clsact(name)?;
     // There is none, mostly.
     let _ = qdisc_detach_program(name, hook, program);
     Ok(())
+}
+
+fn add_clsact(name: &str) -> io::Result<()> {
+    match qdisc_add_clsact(name) {
+        Err(error) if tc_errno(&error) != Some(libc::EEXIST) => Err(io::Error::other(error)),
+        _ => Ok(()),
+    }
 }
 
 fn name(ifindex: u32) -> io::Result<String> {

@@ -6,7 +6,7 @@ use std::{fmt, io};
 use aya::programs::TcAttachType;
 use aya::{Ebpf, EbpfError, include_bytes_aligned};
 
-use crate::attach::{Attached, attach_for_life, program};
+use crate::attach::{Attached, filter_for_life, has_tcx, program};
 use crate::layout::{self, RxKey, RxSession, TxSession};
 use crate::maps::{Maps, patiently};
 use crate::{Counters, Refused, Session, Unavailable, entry, grace};
@@ -33,7 +33,7 @@ pub enum Hook {
 
 /// The fast path of one network namespace: that of the thread that calls. It ends with this value.
 pub struct FastPath {
-    ebpf: Ebpf,
+    pub(crate) ebpf: Ebpf,
     maps: Maps,
     tx: Attached,
     rx: Attached,
@@ -114,14 +114,17 @@ impl FastPath {
     }
 
     /// Takes frames that a macvlan in passthru mode sends by the TAP below it, and has what arrives by way of that TAP arrive at the macvlan as
-    /// it would at any device. For as long as the devices live: nothing has to be detached.
+    /// it would at any device, once [`Self::above`] is attached too. For as long as the devices live: nothing has to be detached.
     ///
     /// # Errors
     /// The kernel's, ENODEV if there is no such device.
     pub fn attach_passthru(&mut self, below: u32, above: u32) -> io::Result<()> {
-        attach_for_life(&mut self.ebpf, "l2tp_tx", below, TcAttachType::Egress)?;
-        attach_for_life(&mut self.ebpf, "l2tp_below", below, TcAttachType::Ingress)?;
-        attach_for_life(&mut self.ebpf, "l2tp_above", above, TcAttachType::Ingress)
+        filter_for_life(&mut self.ebpf, "l2tp_tx", below, TcAttachType::Egress)?;
+        filter_for_life(&mut self.ebpf, "l2tp_below", below, TcAttachType::Ingress)?;
+        if has_tcx() {
+            return Ok(());
+        }
+        filter_for_life(&mut self.ebpf, "l2tp_above", above, TcAttachType::Ingress)
     }
 
     /// Takes no more frames of a device. One that is gone does not need it, but it gives a descriptor back.

@@ -7,6 +7,7 @@
 //! - [`FastPath`] loads and attaches them; [`Session`] is what they are told of a session
 //! - the programs are in `ebpf/` at the root, in Rust; `cargo xtask ebpf` makes the object that is included here
 
+mod above;
 mod attach;
 mod counters;
 mod entry;
@@ -19,6 +20,7 @@ mod layout;
 mod maps;
 mod session;
 
+pub use above::Above;
 pub use counters::Counters;
 pub use errors::{Refused, Unavailable};
 pub use fastpath::{FastPath, Handle, Hook, SESSIONS_MAX};

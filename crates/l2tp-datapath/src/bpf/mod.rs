@@ -4,6 +4,7 @@
 //! neighbours or a program's socket say something else; workers never come here. What the programs do not carry comes by
 //! the workers as if there were no programs.
 
+mod above;
 mod place;
 mod plan;
 mod ways;
@@ -24,9 +25,10 @@ use l2tp_io::rtnl::{Changes, Rtnl};
 use crate::device::{Device, Upper};
 use crate::shared::NetEngine;
 
+use above::Attacher;
 use place::{Place, Ride};
 use plan::{Reason, plan};
-use ways::{Hop, Ways};
+use ways::{FIRST, Hop, LAST, Ways};
 
 /// Sessions that are placed before packets have their turn.
 const PLACED_AT_A_TIME: usize = 16;
@@ -44,6 +46,8 @@ const WAYS_EVERY: u32 = 10;
 /// The programs, and what they carry.
 pub(crate) struct BpfPath {
     programs: FastPath,
+    /// Who attaches the program of the devices that are seen.
+    above: Option<Attacher>,
     rtnl: Rtnl,
     changes: Changes,
     /// What is to carry the sessions of which nothing else was said.
@@ -66,11 +70,14 @@ pub(crate) struct BpfPath {
 impl BpfPath {
     /// Loads the programs for the namespace of the calling thread; an error says what is missing.
     pub(crate) fn load(wanted: Path) -> Result<Self, String> {
-        let programs = FastPath::load().map_err(|missing| missing.to_string())?;
+        let mut programs = FastPath::load().map_err(|missing| missing.to_string())?;
+        let above = programs.above().and_then(|above| above.map(Attacher::start).transpose());
+        let above = above.map_err(|error| format!("cannot attach programs: {error}"))?;
         let sockets = Rtnl::open().and_then(|rtnl| Ok((rtnl, Changes::open()?)));
         let (rtnl, changes) = sockets.map_err(|error| format!("cannot ask for routes: {error}"))?;
         Ok(Self {
             programs,
+            above,
             rtnl,
             changes,
             wanted,
@@ -103,6 +110,9 @@ impl BpfPath {
         let index = self.rtnl.create_macvlan(name, lower, address)?;
         self.rtnl.set_mtu(index, mtu)?;
         self.programs.attach_passthru(lower, index)?;
+        if let Some(above) = &self.above {
+            above.take(index);
+        }
         Ok(Upper { index, name: self.rtnl.link(index)?.name })
     }
 
@@ -299,9 +309,9 @@ impl BpfPath {
         for hop in &seen.neighbours {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
-        let in_question = |hop: &&Hop| seen.links.contains(&hop.0) || seen.gone.contains(&hop.0);
-        for hop in self.by_hop.keys().filter(in_question) {
-            self.due.extend(self.by_hop.get(hop).into_iter().flatten());
+        for device in seen.links.union(&seen.gone) {
+            let towards = self.by_hop.range((*device, FIRST)..=(*device, LAST));
+            self.due.extend(towards.flat_map(|(_, sessions)| sessions));
         }
         for lower in &seen.gone {
             // Deleted, which its descriptor tells, or moved away, where the programs would do harm.

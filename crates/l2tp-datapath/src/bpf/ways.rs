@@ -1,7 +1,7 @@
 //! The ways to peers, each asked of the kernel once in a round.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use l2tp_ebpf::{Link, Route};
 use l2tp_io::rtnl::Rtnl;
@@ -13,6 +13,10 @@ const LOOPBACK: u32 = 1;
 
 /// The device towards a peer, and who is next on the way.
 pub(super) type Hop = (u32, IpAddr);
+
+/// The addresses of a device's hops lie between these.
+pub(super) const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(super) const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
 
 /// What a round has found out.
 #[derive(Default)]

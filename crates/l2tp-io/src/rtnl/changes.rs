@@ -2,14 +2,16 @@
 
 use netlink_packet_core::{NetlinkBuffer, Parseable};
 use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::LinkHeader;
 use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{RecvFlags, SocketFlags, SocketType, bind, recvfrom, socket_with};
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Larger than any message: those of links grow with the virtual functions of a card.
@@ -33,6 +35,10 @@ const GROUPS: [u32; 9] = [
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
 const RTM_NEWNEIGH: u16 = 28;
 const RTM_DELNEIGH: u16 = 29;
 
@@ -45,8 +51,9 @@ pub struct Changes {
 /// What has changed since it was last asked. That something is named says that it may have changed: how it is now, [`Rtnl`](super::Rtnl) knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Routes, rules, next hops or addresses were added or removed. The kernel removes IPv4 routes without a word when their
-    /// device goes down: a name in `links` or `gone` puts routes in question too.
+    /// Routes, rules, next hops or addresses were added or removed, other than those that each device has for itself in IPv6: to groups, and
+    /// link-local. The kernel removes IPv4 routes without a word when their device goes down: a name in `links` or `gone` puts
+    /// routes in question too.
     pub routes: bool,
     /// Indices of devices that are new or changed: name, flags, carrier, MTU, Ethernet address, bridge, or what stands above it.
     pub links: BTreeSet<u32>,
@@ -119,6 +126,8 @@ impl Seen {
         let understood = match kind {
             RTM_NEWLINK | RTM_DELLINK => self.note_link(kind == RTM_DELLINK, payload),
             RTM_NEWNEIGH | RTM_DELNEIGH => self.note_neighbour(payload),
+            RTM_NEWADDR | RTM_DELADDR if is_own_address(payload) => Some(()),
+            RTM_NEWROUTE | RTM_DELROUTE if is_own_route(payload) => Some(()),
             _ => {
                 self.routes = true;
                 Some(())
@@ -147,6 +156,28 @@ impl Seen {
         self.neighbours.extend(address.map(|address| (message.header.ifindex, address)));
         Some(())
     }
+}
+
+/// Whether this is an IPv6 address that a device has for itself. As with the routes: thousands of devices say so when they are brought up.
+fn is_own_address(payload: &[u8]) -> bool {
+    AddressMessage::parse(payload).is_ok_and(|address| {
+        address.attributes.iter().any(|attribute| {
+            matches!(attribute, AddressAttribute::Address(IpAddr::V6(address)) if is_own(*address))
+        })
+    })
+}
+
+/// Whether this is an IPv6 route to a group, or to what is link-local.
+fn is_own_route(payload: &[u8]) -> bool {
+    RouteMessage::parse(payload).is_ok_and(|route| {
+        route.attributes.iter().any(|attribute| {
+            matches!(attribute, RouteAttribute::Destination(RouteAddress::Inet6(address)) if is_own(*address))
+        })
+    })
+}
+
+fn is_own(address: Ipv6Addr) -> bool {
+    address.is_multicast() || address.is_unicast_link_local()
 }
 
 #[cfg(test)]
