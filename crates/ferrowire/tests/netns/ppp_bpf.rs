@@ -27,7 +27,7 @@ const NO_CHECKSUMS: [(i32, i32); 3] = [(1, 11), (17, 101), (17, 102)];
 
 /// Whether these tests can run.
 fn met() -> bool {
-    require::met(&[]) && require::bpf()
+    require::fast_path()
 }
 
 /// Two hosts whose daemons were told nothing.

@@ -19,7 +19,7 @@ use l2tp_core::carriage::Carried;
 use l2tp_core::host::Placement;
 use l2tp_core::{PwType, SessionKey};
 use l2tp_ebpf::{Carrier, Counters, FastPath, Handle, Payload};
-use l2tp_io::rtnl::{Changes, Rtnl};
+use l2tp_io::rtnl::{Changes, Rtnl, Seen};
 
 use crate::device::{Device, Upper};
 use crate::shared::{NetEngine, Shared, lock};
@@ -331,9 +331,9 @@ impl BpfPath {
     }
 
     /// Finds the place anew of sessions whose pppN may be in another namespace by now, where the programs do not reach it.
-    fn doubt_units(&mut self, is_gone: impl Fn(u32) -> bool) {
-        let gone = self.units.iter().filter(|(index, _)| is_gone(**index)).map(|(_, session)| *session);
-        for session in gone.collect::<Vec<_>>() {
+    fn doubt_units(&mut self, seen: &Seen) {
+        let gone = seen.gone.iter().filter_map(|index| self.units.get(index)).copied().collect::<Vec<_>>();
+        for session in if seen.overrun { self.units.values().copied().collect() } else { gone } {
             self.leave(session);
             self.due.insert(session);
         }
@@ -349,7 +349,7 @@ impl BpfPath {
         for hop in &seen.neighbours {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
-        self.doubt_units(|index| seen.overrun || seen.gone.contains(&index));
+        self.doubt_units(&seen);
         let in_question = |hop: &&Hop| seen.links.contains(&hop.0) || seen.gone.contains(&hop.0);
         for hop in self.by_hop.keys().filter(in_question) {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
