@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use aya::programs::TcAttachType;
+
 use crate::FastPath;
 use crate::attach::{has_tcx, program, tcx_for_life};
 
@@ -19,7 +21,7 @@ impl Above {
     /// # Errors
     /// The kernel's, ENODEV if there is no such device.
     pub fn attach(&self, above: u32) -> io::Result<()> {
-        tcx_for_life(self.program.as_fd(), above)
+        tcx_for_life(self.program.as_fd(), above, TcAttachType::Ingress)
     }
 }
 

@@ -68,10 +68,11 @@ pub(crate) fn filter_for_life(
     Ok(())
 }
 
-/// Attaches a program to the ingress of a device for as long as that lives, by TCX.
-pub(crate) fn tcx_for_life(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<()> {
+/// Attaches a program to a device for as long as that lives, by TCX. EEXIST where it is attached.
+pub(crate) fn tcx_for_life(program: BorrowedFd<'_>, ifindex: u32, hook: TcAttachType) -> io::Result<()> {
     let program = program.as_raw_fd().cast_unsigned();
-    let attributes = AttachAttributes { ifindex, program, kind: TCX_INGRESS, ..AttachAttributes::default() };
+    let kind = if hook == TcAttachType::Ingress { TCX_INGRESS } else { TCX_EGRESS };
+    let attributes = AttachAttributes { ifindex, program, kind, ..AttachAttributes::default() };
     // SAFETY: BPF_PROG_ATTACH reads its attributes, which are of the length given.
     let status = unsafe {
         libc::syscall(libc::SYS_bpf, PROG_ATTACH, &raw const attributes, size_of::<AttachAttributes>())
@@ -79,9 +80,10 @@ pub(crate) fn tcx_for_life(program: BorrowedFd<'_>, ifindex: u32) -> io::Result<
     if status < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// `BPF_PROG_ATTACH` and `BPF_TCX_INGRESS` of include/uapi/linux/bpf.h.
+/// `BPF_PROG_ATTACH`, `BPF_TCX_INGRESS` and `BPF_TCX_EGRESS` of include/uapi/linux/bpf.h.
 const PROG_ATTACH: libc::c_int = 8;
 const TCX_INGRESS: u32 = 46;
+const TCX_EGRESS: u32 = 47;
 
 /// What `BPF_PROG_ATTACH` reads of `union bpf_attr`.
 #[repr(C)]
