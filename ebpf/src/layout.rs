@@ -28,7 +28,7 @@ pub const ARRIVE: u32 = 16;
 pub struct TxSession {
     /// The `flags` of `bpf_skb_adjust_room` for a frame without VLAN tag.
     pub room_flags: u64,
-    /// All headers in front of a frame, Ethernet first. Lengths, IPv4 id and IPv4 checksum are 0.
+    /// All headers in front of a frame, Ethernet first. Lengths, IPv4 id and IPv4 checksum are 0. Aligned to 8.
     pub headers: [u8; HEADERS_MAX],
     /// How long they are.
     pub headers_len: u32,
@@ -66,6 +66,8 @@ pub struct RxKey {
 
 /// Bytes of a message that say whether it is as its session wants it. Over UDP they start at the L2TP header, over IP four bytes before it.
 pub const PATTERN_LEN: usize = 20;
+/// These bytes as they stand in the packet, in words.
+pub type Words = [u32; PATTERN_LEN / 4];
 
 /// What the way in has to know of a session. Its key is [`RxKey`].
 #[repr(C)]
@@ -74,9 +76,9 @@ pub struct RxSession {
     /// The peer's address and ours, as they stand in the packet; of IPv4 the first word only.
     pub addresses: [u64; 4],
     /// How the message starts, where [`Self::mask`] has a bit: version, flags, ids, cookie, the S bit of a sublayer.
-    pub pattern: [u8; PATTERN_LEN],
+    pub pattern: Words,
     /// What of it counts.
-    pub mask: [u8; PATTERN_LEN],
+    pub mask: Words,
     /// The peer's port and ours, as they stand in the packet; 0 for IP.
     pub ports: u32,
     /// Bytes from the start of [`Self::pattern`] to the frame, or to PPP's address, control or protocol.

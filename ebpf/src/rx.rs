@@ -4,15 +4,15 @@ use aya_ebpf::bindings::{
     BPF_F_ADJ_ROOM_DECAP_L3_IPV4, BPF_F_ADJ_ROOM_DECAP_L3_IPV6, BPF_F_ADJ_ROOM_FIXED_GSO, TC_ACT_SHOT,
 };
 
-use crate::layout::{self, ARRIVE, CpuCounters, ETHERNET_LEN, PATTERN_LEN, PPP, RxKey, RxSession, UDP};
+use crate::layout::{self, ARRIVE, CpuCounters, ETHERNET_LEN, PATTERN_LEN, PPP, RxKey, RxSession, UDP, Words};
 use crate::skb::{self, Skb};
 use crate::tcp::segments;
 use crate::{COUNTERS, RX};
 
 const PROTOCOL_UDP: u8 = 17;
 const PROTOCOL_L2TP: u8 = 115;
-/// How much of a packet is looked at: up to the Ethernet header behind the longest headers.
-const LOOKED_AT: u32 = 14 + 40 + 8 + PATTERN_LEN as u32 + 14;
+/// How much of a packet is looked at, but for what its frame is: up to the end of the longest pattern.
+const LOOKED_AT: u32 = 14 + 40 + 8 + PATTERN_LEN as u32;
 /// PPP's address and control fields, network order.
 const ADDRESS_CONTROL: u16 = 0xff03_u16.to_be();
 /// PPP's protocol fields, network order.
@@ -42,6 +42,14 @@ struct Frame {
     bytes: u32,
 }
 
+/// The Ethernet header of a frame, network order; packed, for what follows is not its.
+#[repr(C, packed(2))]
+#[derive(Clone, Copy)]
+struct Link {
+    addresses: [u16; 6],
+    protocol: u16,
+}
+
 #[inline(always)]
 pub fn carry(skb: Skb) -> Option<i32> {
     // What is for another host, or for a VLAN of this device, is not for us.
@@ -59,14 +67,13 @@ pub fn carry(skb: Skb) -> Option<i32> {
         skb::IPV6 => Outer::read_ipv6(skb)?,
         _ => return None,
     };
-    let message: [u8; PATTERN_LEN] = skb.read(outer.pattern_at())?;
+    let message: Words = skb.read(outer.pattern_at())?;
     // SAFETY: an element is replaced, never changed.
     let session = unsafe { RX.get(&outer.key(&message)?) }?;
     if !outer.is_of(skb, session)? || !matches(&message, session) {
         return None;
     }
-    // The mask tells the verifier what the loader has made sure of.
-    let frame_at = outer.pattern_at() + (session.frame_at & 31);
+    let frame_at = outer.pattern_at() + session.frame_at;
     if session.flags & PPP == 0 {
         deliver_ethernet(skb, session, outer, frame_at)
     } else {
@@ -90,12 +97,13 @@ impl Outer {
 
     #[inline(always)]
     fn read_ipv6(skb: Skb) -> Option<Self> {
-        let start: [u8; 8] = skb.read(ETHERNET_LEN)?;
-        let payload_len = u32::from(u16::from_be_bytes([start[4], start[5]]));
-        if start[0] >> 4 != 6 || payload_len + ETHERNET_LEN + 40 != skb.len() {
+        let ip: [u32; 2] = skb.read(ETHERNET_LEN)?;
+        let [payload_len @ .., next_header, _] = ip[1].to_ne_bytes();
+        let payload_len = u32::from(u16::from_be_bytes(payload_len));
+        if ip[0].to_ne_bytes()[0] >> 4 != 6 || payload_len + ETHERNET_LEN + 40 != skb.len() {
             return None;
         }
-        Self::read_carrier(skb, layout::IPV6, start[6], 14 + 40)
+        Self::read_carrier(skb, layout::IPV6, next_header, 14 + 40)
     }
 
     /// What is between the IP header, whose end is `at`, and the message.
@@ -131,25 +139,31 @@ impl Outer {
 
     /// By what the message finds its session; `None` for one that is no data message.
     #[inline(always)]
-    fn key(self, message: &[u8; PATTERN_LEN]) -> Option<RxKey> {
-        let [flags, version, a, b, c, d, e, f, ..] = *message;
+    fn key(self, message: &Words) -> Option<RxKey> {
+        let [flags, version, tunnel_id @ ..] = message[0].to_ne_bytes();
         let (version, id) = match version & 15 {
-            _ if self.flags & UDP == 0 => (3, [c, d, e, f]),
+            _ if self.flags & UDP == 0 => (3, message[1]),
             _ if flags & 0x80 != 0 => return None,
-            3 => (3, [c, d, e, f]),
-            2 => (2, [a, b, c, d]),
+            3 => (3, message[1]),
+            2 => {
+                let [session_id @ .., _, _] = message[1].to_ne_bytes();
+                (2, u32::from_ne_bytes([tunnel_id[0], tunnel_id[1], session_id[0], session_id[1]]))
+            }
             _ => return None,
         };
         let [_, _, port @ ..] = self.ports.to_ne_bytes();
         let port = u16::from_ne_bytes(port);
-        Some(RxKey { id: u32::from_ne_bytes(id), port, flags: self.flags as u8, version })
+        Some(RxKey { id, port, flags: self.flags as u8, version })
     }
 
     /// Whether the packet is between the ends of the session's tunnel.
     #[inline(always)]
     fn is_of(self, skb: Skb, session: &RxSession) -> Option<bool> {
         let is_peer = if self.flags & layout::IPV6 == 0 {
-            skb.read::<u64>(ETHERNET_LEN + 12)? == session.addresses[0]
+            let addresses: [u32; 2] = skb.read(ETHERNET_LEN + 12)?;
+            // SAFETY: both are eight bytes, of any value.
+            let addresses: u64 = unsafe { core::mem::transmute(addresses) };
+            addresses == session.addresses[0]
         } else {
             let addresses: [u64; 4] = skb.read(ETHERNET_LEN + 8)?;
             let differs = |at: usize| addresses[at] ^ session.addresses[at];
@@ -161,21 +175,15 @@ impl Outer {
 
 /// Whether a message is as its session wants it.
 #[inline(always)]
-fn matches(message: &[u8; PATTERN_LEN], session: &RxSession) -> bool {
-    let differs = |at: usize| {
-        let word = |bytes: &[u8; PATTERN_LEN]| {
-            u32::from_ne_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-        };
-        (word(message) ^ word(&session.pattern)) & word(&session.mask)
-    };
-    differs(0) | differs(4) | differs(8) | differs(12) | differs(16) == 0
+fn matches(message: &Words, session: &RxSession) -> bool {
+    let differs = |at: usize| (message[at] ^ session.pattern[at]) & session.mask[at];
+    differs(0) | differs(1) | differs(2) | differs(3) | differs(4) == 0
 }
 
 #[inline(always)]
 fn deliver_ethernet(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) -> Option<i32> {
-    let link: [u8; 14] = skb.read(frame_at)?;
-    let protocol = u32::from(u16::from_ne_bytes([link[12], link[13]]));
-    let frame = Frame::measure(skb, outer, protocol, frame_at + ETHERNET_LEN, frame_at)?;
+    let link: Link = skb.load(frame_at)?;
+    let frame = Frame::measure(skb, outer, u32::from(link.protocol), frame_at + ETHERNET_LEN, frame_at)?;
     let counters = COUNTERS.get_ptr_mut(&session.handle)?;
     cut(skb, session, outer, &frame)?;
     if skb.store(0, &link, ETHERNET_LEN).is_none() {
@@ -191,15 +199,14 @@ fn deliver_ethernet(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) 
 
 #[inline(always)]
 fn deliver_ppp(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) -> Option<i32> {
-    let address_control: u16 = skb.read(frame_at)?;
-    let protocol_at = if address_control == ADDRESS_CONTROL { frame_at + 2 } else { frame_at };
-    let protocol: u16 = skb.read(protocol_at)?;
+    let [first, second]: [u16; 2] = skb.load(frame_at)?;
+    let (protocol, packet_at) =
+        if first == ADDRESS_CONTROL { (second, frame_at + 4) } else { (first, frame_at + 2) };
     let protocol = match protocol {
         PPP_IPV4 => skb::IPV4,
         PPP_IPV6 => skb::IPV6,
         _ => return None,
     };
-    let packet_at = protocol_at + 2;
     let frame = Frame::measure(skb, outer, protocol, packet_at, packet_at - ETHERNET_LEN)?;
     let counters = COUNTERS.get_ptr_mut(&session.handle)?;
     cut(skb, session, outer, &frame)?;

@@ -116,7 +116,8 @@ impl Skb {
         unsafe { (*self.0).tc_index == PAST + link_len }
     }
 
-    /// A value at `at`, if it lies in the head of the packet. `at` is at most some hundred.
+    /// A value at `at`, if it lies in the head of the packet. `at` is a constant, and `T` of the alignment of `at + 2`: on a machine that wants aligned loads
+    /// packets start two bytes behind a multiple of four (`NET_IP_ALIGN`), and so counts its verifier.
     #[inline(always)]
     pub fn read<T: Copy>(self, at: u32) -> Option<T> {
         // SAFETY: as in `field`.
@@ -125,8 +126,8 @@ impl Skb {
         if place + size_of::<T>() > end {
             return None;
         }
-        // SAFETY: the verifier has seen the comparison.
-        Some(unsafe { (place as *const T).read_unaligned() })
+        // SAFETY: the verifier has seen the comparison, and looks at the alignment where it matters.
+        Some(unsafe { (place as *const T).read() })
     }
 
     /// Makes sure that the first `len` bytes are in the head, as far as there are so many.
@@ -141,7 +142,7 @@ impl Skb {
         }
     }
 
-    /// A value at `at`, wherever it lies.
+    /// A value at `at`, wherever it lies and whatever its alignment.
     #[inline(always)]
     pub fn load<T: Copy>(self, at: u32) -> Option<T> {
         let mut value = MaybeUninit::<T>::uninit();

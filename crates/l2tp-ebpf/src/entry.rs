@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::layout::{
-    ARRIVE, ETHERNET_LEN, HEADERS_MAX, IPV6, LINK, PATTERN_LEN, PPP, RxKey, RxSession, TxSession, UDP,
+    ARRIVE, ETHERNET_LEN, HEADERS_MAX, IPV6, LINK, PATTERN_LEN, PPP, RxKey, RxSession, TxSession, UDP, Words,
 };
 use crate::{Carrier, Deliver, Pattern, Payload, Refused, Rx, Session, Tx};
 
@@ -124,8 +124,8 @@ pub(crate) fn rx_session(session: &Session, rx: &Rx, handle: u32) -> Result<(RxK
     };
     let value = RxSession {
         addresses: addresses(session.peer, session.local),
-        pattern: message.pattern,
-        mask: message.mask,
+        pattern: words(message.pattern),
+        mask: words(message.mask),
         ports: u32::from_ne_bytes(concat(peer_port, local_port)),
         frame_at: u32::try_from(message.len).map_err(|_| Refused::Header)?,
         ifindex,
@@ -151,6 +151,14 @@ fn ports(carrier: Carrier) -> [[u8; 2]; 2] {
 
 fn concat([a, b]: [u8; 2], [c, d]: [u8; 2]) -> [u8; 4] {
     [a, b, c, d]
+}
+
+fn words(bytes: [u8; PATTERN_LEN]) -> Words {
+    let mut words = Words::default();
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+        *word = u32::from_ne_bytes(*bytes);
+    }
+    words
 }
 
 /// How a message starts.

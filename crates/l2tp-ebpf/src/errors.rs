@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use aya::EbpfError;
+use aya::programs::ProgramError;
 
 /// Why the fast path is not there. The text says what is missing and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,12 @@ pub struct Unavailable {
 
 impl From<EbpfError> for Unavailable {
     fn from(error: EbpfError) -> Self {
+        if let EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) = &error
+            && let Some(verdict) = verdict(&verifier_log.to_string(), io_error)
+        {
+            let reason = format!("this kernel's verifier does not take the programs ({verdict}): please report this, with its version");
+            return Self { reason };
+        }
         let reason = match errno(&error) {
             Some(libc::EPERM | libc::EACCES) => {
                 "the kernel does not let this process load programs: it needs CAP_BPF and CAP_NET_ADMIN (run as root, in a container with \
@@ -31,6 +38,19 @@ impl From<EbpfError> for Unavailable {
         Self { reason }
     }
 }
+
+/// What the verifier has against a program, from the end of its log; `None` if it has not been asked. Its log is empty if it took the program and
+/// something else in the kernel did not, and if the process may not load programs at all.
+fn verdict<'a>(log: &'a str, error: &io::Error) -> Option<&'a str> {
+    if error.raw_os_error() == Some(libc::EPERM) {
+        return None;
+    }
+    let mut lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.rfind(|line| !STATISTICS.iter().any(|word| line.starts_with(word)))
+}
+
+/// How the lines begin that the verifier ends its log with, whatever it has said before (`print_verification_stats`, kernel/bpf/verifier.c).
+const STATISTICS: [&str; 3] = ["verification time", "stack depth", "processed "];
 
 /// The kernel's error at the root of one of aya's.
 fn errno(error: &EbpfError) -> Option<i32> {
