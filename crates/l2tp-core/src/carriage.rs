@@ -168,3 +168,6 @@ impl<S: Clone, D> Engine<S, D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
