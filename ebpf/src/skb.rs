@@ -36,6 +36,27 @@ pub fn is_ip(protocol: u32) -> bool {
     protocol == IPV4 || protocol == IPV6
 }
 
+/// Eight bytes as they lie in memory, as one number.
+#[inline(always)]
+pub fn join(parts: [u16; 4]) -> u64 {
+    // SAFETY: both are eight bytes, of any value.
+    unsafe { core::mem::transmute(parts) }
+}
+
+/// [`join`], backwards.
+#[inline(always)]
+pub fn split(number: u64) -> [u16; 4] {
+    // SAFETY: as in `join`.
+    unsafe { core::mem::transmute(number) }
+}
+
+/// [`join`] of two words.
+#[inline(always)]
+pub fn join_words(parts: [u32; 2]) -> u64 {
+    // SAFETY: as in `join`.
+    unsafe { core::mem::transmute(parts) }
+}
+
 /// A packet. Pointers into it hold until it is changed.
 #[derive(Clone, Copy)]
 pub struct Skb(*mut __sk_buff);

@@ -226,18 +226,11 @@ fn emit_ipv4(skb: Skb, session: &TxSession, total: u32, id: u16) -> Option<()> {
     let (total_len, id) = ((total as u16).to_be(), id.to_be());
     let checksum = !fold(session.checksum + u32::from(total_len) + u32::from(id));
     // What is written here is 0 so far.
-    run[0] |= word([total_len, id, 0, 0]);
-    run[1] |= word([checksum, 0, 0, 0]);
-    run[2] |= word([0, 0, 0, ((total - 20) as u16).to_be()]);
+    run[0] |= skb::join([total_len, id, 0, 0]);
+    run[1] |= skb::join([checksum, 0, 0, 0]);
+    run[2] |= skb::join([0, 0, 0, ((total - 20) as u16).to_be()]);
     let len = if session.flags & UDP == 0 { 20 } else { 24 };
     skb.store(AT as u32, &run, len)
-}
-
-/// Eight bytes as they lie in memory, as one number.
-#[inline(always)]
-fn word(parts: [u16; 4]) -> u64 {
-    // SAFETY: both are eight bytes, of any value.
-    unsafe { core::mem::transmute(parts) }
 }
 
 #[inline(always)]
