@@ -231,12 +231,13 @@ impl BpfPath {
         place.left.push(ride.handle);
         unlist(&mut self.by_hop, ride.hop, key);
         self.leaving.insert(ride.handle, key);
-        if self.leaving.len() >= SETTLED_TOGETHER {
-            self.settle();
-        }
     }
 
-    fn settle(&mut self) {
+    /// Waits for the programs to finish with sessions that have left them, if they are many. Not with the engine in hand.
+    pub(crate) fn settle(&mut self) {
+        if self.leaving.len() < SETTLED_TOGETHER {
+            return;
+        }
         for (handle, counted) in self.programs.settle() {
             let key = self.leaving.remove(&handle);
             if let Some(place) = key.and_then(|key| self.places.get_mut(&key)) {
