@@ -136,6 +136,13 @@ impl SystemHost {
         }
     }
 
+    /// Tidies up behind sessions that BPF does not carry any more, when they are many. May take some 20 ms: not with the engine in hand.
+    pub fn settle_paths(&mut self) {
+        if let Ok(bpf) = &mut self.bpf {
+            bpf.settle();
+        }
+    }
+
     /// Takes a program's UDP socket for a tunnel. The descriptor is closed again: the socket is to die when the program
     /// lets go of it.
     fn adopt_udp(&mut self, key: TunnelKey, descriptor: &OwnedFd) -> io::Result<Arc<TunnelSocket>> {
@@ -337,11 +344,14 @@ impl Host for SystemHost {
         let mtu = request.mtu.clamp(*TAP_MTU.start(), *TAP_MTU.end());
         let (tap, upper) = self.create_pair(request, mtu).map_err(|error| errno(&error))?;
         let device = Arc::new(Device::new(tap, upper, request.vlan));
+        let watch = self.shared.watch(&device.tap, Source::Device(Arc::clone(&device), key));
+        let watch = watch.map_err(|error| {
+            self.numbers.give_back(device.name());
+            errno(&error)
+        })?;
         if let Ok(bpf) = &mut self.bpf {
             bpf.watch(key, &device);
         }
-        let watch = self.shared.watch(&device.tap, Source::Device(Arc::clone(&device), key));
-        let watch = watch.map_err(|error| errno(&error))?;
         // Empty until now: nobody else has seen the device.
         let _: Result<(), Watch> = device.watch.set(watch);
         let name = device.name().to_owned();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use l2tp_core::{Engine, SessionKey, TunnelKey};
+use l2tp_io::limits::leave_some_descriptors;
 use l2tp_io::poller::{Interest, Poller, Waker};
 use l2tp_io::rawip::RawSocket;
 use l2tp_io::rawudp::RawUdp;
@@ -136,8 +137,10 @@ impl Shared {
         Held::new(lock(&self.engine), &self.longest)
     }
 
-    /// Gives a source to the workers in turn, so that a tunnel's socket and its device meet different ones.
+    /// Gives a source to the workers in turn, so that a tunnel's socket and its device meet different ones. `EMFILE` when its descriptor is one
+    /// of the last.
     pub(crate) fn watch(&self, fd: impl AsFd, source: Source) -> io::Result<Watch> {
+        leave_some_descriptors(&fd)?;
         let token = self.next_token.fetch_add(1, Ordering::Relaxed);
         let station = self.next_station.fetch_add(1, Ordering::Relaxed) % self.stations.len();
         let watch = Watch { station, token };

@@ -18,7 +18,9 @@ impl From<EbpfError> for Unavailable {
         if let EbpfError::ProgramError(ProgramError::LoadError { io_error, verifier_log }) = &error
             && let Some(verdict) = verdict(&verifier_log.to_string(), io_error)
         {
-            let reason = format!("this kernel's verifier does not take the programs ({verdict}): please report this, with its version");
+            let reason = format!(
+                "this kernel's verifier does not take the programs ({verdict}): please report this, with its version"
+            );
             return Self { reason };
         }
         let reason = match errno(&error) {

@@ -226,8 +226,9 @@ impl Service {
     /// Finds the right path for sessions that are new or changed. Packets wait for some of them at a time.
     fn place_sessions(&mut self) {
         loop {
-            let mut engine = self.datapath.engine();
-            if !self.host.place_sessions(&mut engine) {
+            let more = self.host.place_sessions(&mut self.datapath.engine());
+            self.host.settle_paths();
+            if !more {
                 return;
             }
         }

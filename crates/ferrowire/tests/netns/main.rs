@@ -18,6 +18,7 @@ mod client;
 mod control;
 mod crafted;
 mod daemon;
+mod descriptors;
 mod device;
 mod door;
 mod door_abuse;

@@ -305,9 +305,6 @@ impl BpfPath {
         unlist(&mut self.by_hop, ride.hop, key);
         unit_of(&ride.session).map(|device| self.units.remove(&device));
         self.leaving.insert(ride.handle, key);
-        if self.leaving.len() >= SETTLED_TOGETHER {
-            self.settle();
-        }
         if is_cut(&ride.session) {
             self.limit_segments(&ride.session, GSO_MAX_SEGS);
         }
@@ -322,7 +319,11 @@ impl BpfPath {
         }
     }
 
-    fn settle(&mut self) {
+    /// Waits for the programs to finish with sessions that have left them, if they are many. Not with the engine in hand.
+    pub(crate) fn settle(&mut self) {
+        if self.leaving.len() < SETTLED_TOGETHER {
+            return;
+        }
         for (handle, counted) in self.programs.settle() {
             let key = self.leaving.remove(&handle);
             if let Some(place) = key.and_then(|key| self.places.get_mut(&key)) {

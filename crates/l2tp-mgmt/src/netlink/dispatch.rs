@@ -56,10 +56,11 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         Ok(())
     }
 
+    /// A command of the family "l2tp".
     fn handle_l2tp(&mut self, cmd: u8, message: &Message<'_>, ext: &mut ExtAck) -> Result<(), Errno> {
         let attributes = POLICY.validate(message.bytes, GENL_HDRLEN, Strictness::Liberal, ext)?;
         let header = &message.header;
-        match cmd {
+        let handled = match cmd {
             L2TP_CMD_TUNNEL_CREATE => self.create_tunnel(header, &attributes),
             L2TP_CMD_TUNNEL_DELETE => self.delete_tunnel(header, &attributes),
             L2TP_CMD_TUNNEL_MODIFY => self.modify_tunnel(header, &attributes),
@@ -74,7 +75,11 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
                 });
                 Ok(())
             }
+        };
+        if handled == Err(Errno::EMFILE) {
+            ext.message = Some(NO_DESCRIPTOR);
         }
+        handled
     }
 
     /// Sends one reply: `emit` appends it under the header that answers `request`.
@@ -94,6 +99,10 @@ impl<H: Host, R: ReplySink<H::Descriptor>> Server<'_, H, R> {
         Header { kind: request.kind, flags, seq: request.seq, port: self.client.port }
     }
 }
+
+/// What the errno alone would leave to be guessed: whose files.
+const NO_DESCRIPTOR: &str =
+    "the daemon has no descriptor left for a tunnel or a session: let it have more (ulimit -n, LimitNOFILE=)";
 
 /// Commands that came after the kernel began to check reserved fields must leave them zero; of ours, only numbers without a
 /// command (`genl_header_check`).

@@ -98,6 +98,28 @@ fn addresses_and_routes_of_both_families_are_routes() {
     });
 }
 
+/// Thousands are brought up at once, and what each then has for itself leads nowhere else.
+#[test]
+fn what_a_device_has_for_itself_in_ipv6_is_no_route() {
+    in_fresh_netns(|| {
+        let mut rtnl = Rtnl::open().unwrap();
+        rtnl.create_veth("a", "b", None).unwrap();
+        let [a, b] = ["a", "b"].map(|name| rtnl.index_of(name).unwrap());
+        let mut changes = quiet();
+        rtnl.set_up(a, true).unwrap();
+        rtnl.set_up(b, true).unwrap();
+        // Flags 80: no longer in question (/proc/net/if_inet6).
+        let addresses = || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap();
+        let is_there = || addresses().lines().filter(|line| line.contains(" 20 80 ")).count() == 2;
+        assert!((0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            is_there()
+        }));
+        let seen = changes.take().unwrap();
+        assert!(seen.links.contains(&a) && seen.links.contains(&b) && !seen.routes, "{seen:?}");
+    });
+}
+
 #[test]
 fn neighbours_of_both_families_are_named() {
     in_fresh_netns(|| {
