@@ -49,8 +49,10 @@ pub struct SystemHost {
     pub(crate) pairs: Pairs,
     /// PPP sessions that have ended, of which [`Self::settle_ppp`] is to tell.
     pub(crate) ended: Vec<SessionKey>,
+    /// The last that was carried of them below the workers, which their units are to count.
+    pub(crate) uncounted: Vec<(SessionKey, Carried)>,
     /// What carries sessions below the workers; or why nothing does.
-    bpf: Result<BpfPath, String>,
+    pub(crate) bpf: Result<BpfPath, String>,
     /// The number of the TAP that was made last below another device.
     lowers: u32,
 }
@@ -73,7 +75,8 @@ impl SystemHost {
         }
         let (reaper, closes, pairs) = (Reaper::start()?, LastClose::open()?, Pairs::new()?);
         let (numbers, sockets, raw) = (Numbers::default(), HashMap::new(), [None, None]);
-        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs, ended: Vec::new(), bpf, lowers: 0 })
+        let (ended, uncounted) = (Vec::new(), Vec::new());
+        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs, ended, uncounted, bpf, lowers: 0 })
     }
 
     /// Waits until every device of a deleted session is gone.
@@ -125,9 +128,9 @@ impl SystemHost {
     /// many as packets may wait for. Says whether there are more.
     pub fn place_sessions(&mut self, engine: &mut NetEngine) -> bool {
         match &mut self.bpf {
-            Ok(bpf) => bpf.place_some(engine),
+            Ok(bpf) => bpf.place_some(engine, &self.shared),
             Err(_) => {
-                let _none_is_placed = engine.take_changed();
+                let _none_is_placed = (engine.take_changed(), lock(&self.shared.ppp).ppp.take_changed());
                 false
             }
         }
@@ -362,7 +365,10 @@ impl Host for SystemHost {
     }
 
     fn stop_carrying(&mut self, key: SessionKey) -> Carried {
-        self.bpf.as_mut().map(|bpf| bpf.remove(key)).unwrap_or_default()
+        let Ok(bpf) = &mut self.bpf else { return Carried::default() };
+        let (carried, packets) = bpf.remove(key);
+        self.uncounted.extend(packets.map(|packets| (key, packets)));
+        carried
     }
 
     fn set_path(&mut self, key: Option<SessionKey>, path: Path) -> Result<(), Errno> {

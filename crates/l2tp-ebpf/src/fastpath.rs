@@ -127,6 +127,18 @@ impl FastPath {
         filter_for_life(&mut self.ebpf, "l2tp_above", above, TcAttachType::Ingress)
     }
 
+    /// Takes packets that the network sends by a device without link layer, a TUN, if a session with [`Tx`](crate::Tx) names it. For as long as the device
+    /// lives; nothing changes if it does so already.
+    ///
+    /// # Errors
+    /// The kernel's, ENODEV if there is no such device.
+    pub fn attach_tun(&mut self, ifindex: u32) -> io::Result<()> {
+        match attach_for_life(&mut self.ebpf, "l2tp_tx", ifindex, TcAttachType::Egress) {
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+            attached => attached,
+        }
+    }
+
     /// Takes no more frames of a device. One that is gone does not need it, but it gives a descriptor back.
     pub fn detach_device(&mut self, ifindex: u32) {
         self.tx.detach(ifindex);

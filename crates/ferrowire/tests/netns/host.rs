@@ -76,6 +76,11 @@ impl Host {
         self.succeed(FERROWIRE, &format!("l2tp {words}"))
     }
 
+    /// `ferrowire path`, which must succeed.
+    pub(crate) fn path(&self, words: &str) -> String {
+        self.succeed(FERROWIRE, &format!("path {words}"))
+    }
+
     /// `ferrowire l2tp`, which must be refused with exit code 2; returns what it says.
     pub(crate) fn l2tp_refused(&self, words: &str) -> String {
         let output = self.run(FERROWIRE, &format!("l2tp {words}").split_whitespace().collect::<Vec<_>>());

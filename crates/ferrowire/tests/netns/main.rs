@@ -40,6 +40,7 @@ mod packet_socket;
 mod pair;
 mod path;
 mod ppp;
+mod ppp_bpf;
 mod ppp_call;
 mod ppp_ends;
 mod ppp_frames;

@@ -110,7 +110,12 @@ pub(crate) fn address(form: Pppol2tpForm, tunnel: (u32, u32), session: (u32, u32
 impl Call {
     /// Tunnel, session, channel and unit of the end `number` (1 or 2), addresses `local` and `peer`.
     pub(crate) fn new(host: &Host, form: Pppol2tpForm, number: u32, local: &str, peer: &str) -> Self {
-        let (mut door, udp) = (host.door(), udp(host, local, peer));
+        Self::on(host, form, number, udp(host, local, peer))
+    }
+
+    /// The same on a program's UDP socket that is there.
+    pub(crate) fn on(host: &Host, form: Pppol2tpForm, number: u32, udp: UdpSocket) -> Self {
+        let mut door = host.door();
         let (own, other) = (ids(number), ids(3 - number));
         let management = Object::open(&mut door, SocketCall::Open(AF_PPPOX));
         let tunnel = address(form, (own.0, other.0), (0, 0));

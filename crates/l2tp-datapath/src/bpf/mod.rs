@@ -16,18 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use l2tp_abi::genl::ferrowire::path::Path;
-use l2tp_core::SessionKey;
 use l2tp_core::carriage::Carried;
 use l2tp_core::host::Placement;
-use l2tp_ebpf::{Carrier, Counters, FastPath, Handle, Session};
-use l2tp_io::rtnl::{Changes, Rtnl};
+use l2tp_core::{PwType, SessionKey};
+use l2tp_ebpf::{Carrier, Counters, FastPath, Handle, Payload, Session};
+use l2tp_io::rtnl::{Changes, Rtnl, Seen};
 
 use crate::device::{Device, Upper};
-use crate::shared::NetEngine;
+use crate::shared::{NetEngine, Shared, lock};
 
 use above::Attacher;
 use place::{Place, Ride};
-use plan::{Reason, plan};
+use plan::{Plan, Reason, lower_of, plan};
 use ways::{FIRST, Hop, LAST, Ways};
 
 /// Sessions that are placed before packets have their turn.
@@ -65,7 +65,14 @@ pub(crate) struct BpfPath {
     leaving: HashMap<Handle, SessionKey>,
     /// Devices, by the index of the one below.
     devices: HashMap<u32, (SessionKey, Arc<Device>)>,
+    /// PPP sessions that the programs carry, by the index of pppN.
+    units: HashMap<u32, SessionKey>,
 }
+
+/// Why PPP is not carried unless that is asked for: its programs stand at pppN itself, for there is no device of that kind to stand
+/// above another.
+const UNSEEN: &str =
+    "what pppN sends would not be seen by tcpdump and its counters: ask for it with ferrowire path bpf";
 
 impl BpfPath {
     /// Loads the programs for the namespace of the calling thread; an error says what is missing.
@@ -88,6 +95,7 @@ impl BpfPath {
             looks: 0,
             leaving: HashMap::new(),
             devices: HashMap::new(),
+            units: HashMap::new(),
         })
     }
 
@@ -166,42 +174,41 @@ impl BpfPath {
         carried(place.take_counted(&self.programs))
     }
 
-    /// The same for a session that ends.
-    pub(crate) fn remove(&mut self, key: SessionKey) -> Carried {
+    /// What was carried of a PPP session since this was last asked, for its unit to count: bytes without headers. `None` for any
+    /// other session.
+    pub(crate) fn take_packets(&mut self, key: SessionKey) -> Option<Carried> {
+        let packets = self.places.get_mut(&key)?.take_packets(&self.programs)?;
+        Some(carried(packets))
+    }
+
+    /// The same two for a session that ends.
+    pub(crate) fn remove(&mut self, key: SessionKey) -> (Carried, Option<Carried>) {
         self.leave(key);
-        let rest = self.take_carried(key);
+        let rest = (self.take_carried(key), self.take_packets(key));
         self.places.remove(&key);
         self.due.remove(&key);
         rest
     }
 
     /// These are to be placed, and whatever else is due: as many as packets may wait for. Says whether there are more.
-    pub(crate) fn place_some(&mut self, engine: &mut NetEngine) -> bool {
+    pub(crate) fn place_some(&mut self, engine: &mut NetEngine, shared: &Shared) -> bool {
         self.due.extend(engine.take_changed());
+        self.due.extend(lock(&shared.ppp).ppp.take_changed());
         let rest = self.due.iter().nth(PLACED_AT_A_TIME).copied();
         let rest = rest.map(|first| self.due.split_off(&first)).unwrap_or_default();
         let now = std::mem::replace(&mut self.due, rest);
         let mut ways = Ways::default();
         for key in now {
-            self.place(engine, key, &mut ways);
+            self.place(engine, shared, key, &mut ways);
         }
         !self.due.is_empty()
     }
 
-    fn place(&mut self, engine: &NetEngine, key: SessionKey, ways: &mut Ways) {
-        let Some(session) = engine.session(key) else { return };
-        let wanted = self.placement(key).wanted;
-        let planned = match engine.carriage(key) {
-            None => return,
-            Some(_) if wanted == Path::User => Err(Reason::from("the user path was asked for")),
-            Some(Err(unfit)) => Err(unfit.to_string().into()),
-            Some(_) if self.is_astray(session.device.as_ref()) => {
-                Err("the TAP below its device was moved away".into())
-            }
-            Some(Ok(carriage)) => {
-                plan(&carriage, session.device.as_ref(), |local, peer| ways.find(&mut self.rtnl, local, peer))
-            }
-        };
+    fn place(&mut self, engine: &NetEngine, shared: &Shared, key: SessionKey, ways: &mut Ways) {
+        if engine.session(key).is_none() {
+            return;
+        }
+        let planned = self.plan(engine, shared, key, ways);
         let result = planned.and_then(|plan| self.ride(key, plan));
         if let Err(reason) = result {
             self.leave(key);
@@ -209,14 +216,39 @@ impl BpfPath {
         }
     }
 
-    /// Whether a TAP below another device is not where it was made.
-    fn is_astray(&self, device: Option<&Arc<Device>>) -> bool {
-        let lower = device.filter(|device| device.upper.is_some()).map(|device| device.tap.index());
-        lower.is_some_and(|lower| !self.devices.contains_key(&lower))
+    fn plan(
+        &mut self,
+        engine: &NetEngine,
+        shared: &Shared,
+        key: SessionKey,
+        ways: &mut Ways,
+    ) -> Result<Plan, Reason> {
+        let wanted = self.placement(key).wanted;
+        if wanted == Path::User {
+            return Err("the user path was asked for".into());
+        }
+        let carriage = engine.carriage(key).ok_or("it has ended")?.map_err(|unfit| unfit.to_string())?;
+        let device = match carriage.pw_type {
+            PwType::Ppp if wanted == Path::Auto => return Err(UNSEEN.into()),
+            PwType::Ppp => unit_index(shared, key)?,
+            _ => {
+                let device = engine.session(key).and_then(|session| session.device.as_ref());
+                let lower = lower_of(device)?;
+                if !self.devices.contains_key(&lower) {
+                    return Err("the TAP below its device was moved away".into());
+                }
+                lower
+            }
+        };
+        plan(&carriage, device, |local, peer| ways.find(&mut self.rtnl, local, peer))
     }
 
     /// Has the programs carry a session as planned.
-    fn ride(&mut self, key: SessionKey, plan: plan::Plan) -> Result<(), Reason> {
+    fn ride(&mut self, key: SessionKey, plan: Plan) -> Result<(), Reason> {
+        let device = unit_of(&plan.session);
+        if let Some(device) = device {
+            self.take_unit(key, device)?;
+        }
         let place = self.places.entry(key).or_default();
         match &mut place.ride {
             Some(ride) if ride.session == plan.session => return Ok(()),
@@ -233,9 +265,11 @@ impl BpfPath {
             Some(ride) => ride.handle,
             None => self.programs.insert(&plan.session).map_err(|error| error.to_string())?,
         };
-        if let Some(old) = place.ride.replace(Ride { handle, session: plan.session.clone(), hop: plan.hop }) {
+        if let Some(old) = place.ride(Ride { handle, session: plan.session.clone(), hop: plan.hop }) {
             unlist(&mut self.by_hop, old.hop, key);
+            unit_of(&old.session).map(|device| self.units.remove(&device));
         }
+        self.units.extend(device.map(|device| (device, key)));
         self.by_hop.entry(plan.hop).or_default().insert(key);
         if is_cut(&plan.session) {
             self.limit_segments(&plan.session, 1);
@@ -246,6 +280,18 @@ impl BpfPath {
         Ok(())
     }
 
+    /// Has the programs look at what a unit's device sends, which is this session's from now on.
+    fn take_unit(&mut self, key: SessionKey, device: u32) -> Result<(), Reason> {
+        match self.units.get(&device).copied() {
+            Some(old) if old == key => return Ok(()),
+            // It has left the unit, and finds its place in a moment.
+            Some(old) => self.leave(old),
+            None => {}
+        }
+        let attached = self.programs.attach_tun(device);
+        attached.map_err(|error| format!("its pppN takes no program: {error}").into())
+    }
+
     /// Has the workers carry a session.
     fn leave(&mut self, key: SessionKey) {
         self.followed.remove(&key);
@@ -254,6 +300,7 @@ impl BpfPath {
         self.programs.retire(ride.handle);
         place.left.push(ride.handle);
         unlist(&mut self.by_hop, ride.hop, key);
+        unit_of(&ride.session).map(|device| self.units.remove(&device));
         self.leaving.insert(ride.handle, key);
         if self.leaving.len() >= SETTLED_TOGETHER {
             self.settle();
@@ -299,6 +346,15 @@ impl BpfPath {
         }
     }
 
+    /// Finds the place anew of sessions whose pppN may be in another namespace by now, where the programs do not reach it.
+    fn doubt_units(&mut self, seen: &Seen) {
+        let gone = seen.gone.iter().filter_map(|index| self.units.get(index)).copied().collect::<Vec<_>>();
+        for session in if seen.overrun { self.units.values().copied().collect() } else { gone } {
+            self.leave(session);
+            self.due.insert(session);
+        }
+    }
+
     /// Hears what has changed on the network, and says which devices have been deleted.
     pub(crate) fn take_changes(&mut self) -> Vec<(SessionKey, Arc<Device>)> {
         // What could not be read comes again with the next message.
@@ -309,6 +365,7 @@ impl BpfPath {
         for hop in &seen.neighbours {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
+        self.doubt_units(&seen);
         for device in seen.links.union(&seen.gone) {
             let towards = self.by_hop.range((*device, FIRST)..=(*device, LAST));
             self.due.extend(towards.flat_map(|(_, sessions)| sessions));
@@ -350,6 +407,19 @@ fn unlist(by_hop: &mut BTreeMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: Sessi
             by_hop.remove(&hop);
         }
     }
+}
+
+/// The index of a PPP session's pppN.
+fn unit_index(shared: &Shared, key: SessionKey) -> Result<u32, Reason> {
+    let state = lock(&shared.ppp);
+    let device = state.plain_device(key).map_err(|unfit| unfit.to_string())?;
+    Ok(device.tap.index())
+}
+
+/// The index of pppN, if the session carries PPP.
+fn unit_of(session: &Session) -> Option<u32> {
+    let device = session.tx.as_ref().map(|tx| tx.device);
+    device.filter(|_| session.payload == Payload::Ppp)
 }
 
 fn carried(counters: Counters) -> Carried {

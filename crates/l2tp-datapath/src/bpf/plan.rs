@@ -24,13 +24,13 @@ pub(super) struct Plan {
     pub(super) is_followed: bool,
 }
 
-/// Plans how the programs carry a session; `find` finds the way from our address to the peer's.
+/// Plans how the programs carry a session whose frames come and go by `device`, an index; `find` finds the way from our address to
+/// the peer's.
 pub(super) fn plan(
     carriage: &Carriage<Arc<TunnelSocket>>,
-    device: Option<&Arc<Device>>,
+    device: u32,
     find: impl FnOnce(IpAddr, IpAddr) -> Result<(Route, Hop), Reason>,
 ) -> Result<Plan, Reason> {
-    let device = lower_of(carriage, device)?;
     let endpoints = carriage.socket.endpoints();
     let settings = settings(&carriage.socket);
     if settings.is_some_and(|settings| settings.device != 0) {
@@ -50,7 +50,7 @@ pub(super) fn plan(
         local: local.ip(),
         peer: peer.ip(),
         carrier,
-        payload: Payload::Ethernet,
+        payload: if carriage.pw_type == PwType::Ppp { Payload::Ppp } else { Payload::Ethernet },
         tx: Some(tx),
         rx: Some(rx),
     };
@@ -58,11 +58,8 @@ pub(super) fn plan(
     Ok(Plan { session, hop, is_followed })
 }
 
-/// The device at which the programs take and give frames.
-fn lower_of(carriage: &Carriage<Arc<TunnelSocket>>, device: Option<&Arc<Device>>) -> Result<u32, Reason> {
-    if carriage.pw_type == PwType::Ppp {
-        return Err("it carries PPP".into());
-    }
+/// The device at which the programs take and give the frames of an Ethernet session.
+pub(super) fn lower_of(device: Option<&Arc<Device>>) -> Result<u32, Reason> {
     let device = device.ok_or("it has no device")?;
     if device.upper.is_none() {
         return Err("this kernel has no macvlan: its device is a TAP".into());

@@ -165,12 +165,13 @@ impl SystemHost {
     }
 
     fn call_file(
-        &self,
+        &mut self,
         state: &mut PppState,
         key: FileKey,
         call: SocketCall<'_>,
     ) -> Result<SocketAnswer, Errno> {
         let SocketCall::Ioctl { request, argument } = call else { return Err(Errno::ENOTSOCK) };
+        self.count_carried(state, &state.ppp.sessions(key));
         let losses = &Arc::clone(&self.shared).losses;
         let before = state.ppp.companions(key);
         let mut units = Units { host: self, devices: &mut state.devices };
@@ -186,13 +187,17 @@ impl SystemHost {
     }
 
     /// The counters of the unit whose device has this name.
-    pub(crate) fn ppp_stats(&self, name: &[u8]) -> Answer {
+    pub(crate) fn ppp_stats(&mut self, name: &[u8]) -> Answer {
         let name = std::str::from_utf8(name).map_err(|_| Errno::ENOTTY)?;
         let index = Rtnl::open().and_then(|mut rtnl| rtnl.index_of(name)).map_err(|_| Errno::ENOTTY)?;
-        let state = lock(&self.shared.ppp);
+        let shared = Arc::clone(&self.shared);
+        let mut state = lock(&shared.ppp);
         let unit =
             state.devices.iter().find(|(_, device)| device.tap.index() == index).map(|(unit, _)| *unit);
-        let stats = unit.and_then(|unit| state.ppp.unit_stats(state.ppp.unit_number(unit)?));
+        let unit = unit.ok_or(Errno::ENOTTY)?;
+        let sessions = state.ppp.unit_sessions(unit);
+        self.count_carried(&mut state, &sessions);
+        let stats = state.ppp.unit_number(unit).and_then(|number| state.ppp.unit_stats(number));
         stats.map(|stats| (SocketAnswer::Value(stats.emit()), None)).ok_or(Errno::ENOTTY)
     }
 
@@ -253,6 +258,8 @@ impl SystemHost {
             // It is closed in a moment anyway.
             let _: io::Result<()> = self.pairs.poller.remove(&*end);
         }
+        let sessions = state.sessions(open);
+        self.count_carried(&mut state, &sessions);
         let PppState { ppp, sockets, devices, .. } = &mut *state;
         let witnesses = match open {
             Open::Socket(key) => {
@@ -277,9 +284,11 @@ impl SystemHost {
         if ended.is_empty() {
             return;
         }
-        let mut state = lock(&self.shared.ppp);
+        let shared = Arc::clone(&self.shared);
+        let mut state = lock(&shared.ppp);
+        self.count_last(&mut state);
         for session in ended {
-            state.session_ended(session, &self.shared.losses);
+            state.session_ended(session, &shared.losses);
         }
     }
 

@@ -6,12 +6,14 @@
 //! | [`PppState`] | all of a namespace; which descriptor is what |
 //! | `calls` | what programs ask, by the thread of the daemon |
 //! | [`ingress`] | frames from peers, by the workers |
+//! | `carried` | what BPF programs carry in their place |
 //! | `egress` | packets from units' devices, by the workers |
 //!
 //! A frame of a network's protocol goes between a worker and a device and meets no program. The few that negotiate the link go
 //! through the pairs.
 
 mod calls;
+mod carried;
 mod egress;
 pub(crate) mod ingress;
 

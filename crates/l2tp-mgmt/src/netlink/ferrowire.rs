@@ -107,7 +107,7 @@ pub(super) fn report_path<H: Host>(
     Some(PathReport {
         tunnel_id: session.tunnel_id,
         session_id: session.config.session_id,
-        name: session.ifname.clone(),
+        name: session.ifname.clone().or_else(|| host.ppp_holder(key)?.interface),
         wanted: placement.wanted,
         carried_by: placement.carried_by,
         reason: placement.reason,

@@ -81,6 +81,9 @@ impl Ppp {
         argument: &[u8],
         now: Instant,
     ) -> Result<Vec<u8>, Errno> {
+        if matches!(cmd, PPPIOCSFLAGS | PPPIOCSNPMODE) {
+            self.note_unit(key);
+        }
         let unit = self.units.get_mut(key.0).ok_or(Errno::ENXIO)?;
         let answer = |value: i32| Ok(value.to_ne_bytes().to_vec());
         match cmd {

@@ -113,6 +113,7 @@ impl Ppp {
         if let Some(unit) = self.units.get_mut(unit.0) {
             unit.channels.push(key);
         }
+        self.note_unit(unit);
         Ok(())
     }
 
@@ -121,6 +122,7 @@ impl Ppp {
         let channel = self.channels.get_mut(key.0).ok_or(Errno::EINVAL)?;
         let unit_key = channel.unit().ok_or(Errno::EINVAL)?;
         channel.link = Link::Nothing;
+        self.note_unit(unit_key);
         if let Some(unit) = self.units.get_mut(unit_key.0) {
             unit.channels.retain(|other| *other != key);
         }
@@ -142,6 +144,7 @@ impl Ppp {
             if let Some(channel) = self.channels.get_mut(near.0) {
                 channel.link = Link::Bridge(far);
             }
+            self.note_channel(near);
         }
         Ok(())
     }
@@ -153,6 +156,7 @@ impl Ppp {
             if let Some(channel) = self.channels.get_mut(key.0) {
                 channel.link = Link::Nothing;
             }
+            self.note_channel(key);
         }
         Ok(())
     }
@@ -207,6 +211,7 @@ impl Ppp {
         unit.owner = None;
         self.unit_numbers.remove(&unit.number);
         self.lowest_unit = self.lowest_unit.min(unit.number);
+        self.note_unit(key);
         devices.destroy(key);
     }
 

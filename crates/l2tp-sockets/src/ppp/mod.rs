@@ -6,6 +6,7 @@
 //! | [`Ppp`] | all of a namespace: opening, closing, what is waiting |
 //! | `ioctl` | what a file is asked, in each of its states |
 //! | `link` | channels and units: made, joined, bridged, dead |
+//! | `carriage` | whose packets a path below may carry, and what it has carried |
 //! | `route` | where a frame goes: to a program, to the network, to the peer, across a bridge |
 //!
 //! Frames begin with their protocol; the two bytes `FF 03` in front belong to L2TP's side. What a frame's way ends in is told
@@ -14,19 +15,22 @@
 //! Compression, of TCP headers too, multilink and packet filters are not here: a kernel that was built without them is what
 //! programs see.
 
+mod carriage;
 mod ioctl;
 mod link;
 mod queue;
 mod route;
 mod unit;
 
+pub use carriage::Unfit;
 pub use queue::QUEUE_MAX;
 pub use route::{Received, Sent};
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use l2tp_abi::Errno;
 use l2tp_abi::ppp::{SC_LOOP_TRAFFIC, UnitStats};
+use l2tp_core::SessionKey;
 use l2tp_core::slots::{Key, Slots};
 
 use link::Channel;
@@ -75,6 +79,8 @@ pub struct Ppp {
     lowest_unit: u32,
     /// Bytes of all queues.
     queued_bytes: usize,
+    /// What [`Ppp::take_changed`] is to tell.
+    changed: BTreeSet<SessionKey>,
 }
 
 /// What an open file stands for.

@@ -56,6 +56,7 @@ impl Pppol2tp {
         let waiting = core::mem::take(&mut socket.queue);
         self.queued_bytes -= core::mem::take(&mut self.socket_mut(key)?.queued_bytes);
         let Some(channel) = connection.channel else { return Ok((-1_i32).to_ne_bytes().to_vec()) };
+        on.ppp.note_channel(channel);
         for frame in waiting {
             // Nobody knows the channel yet: all of it waits for its program.
             on.ppp.receive(channel, &frame, now);
@@ -65,10 +66,19 @@ impl Pppol2tp {
 }
 
 /// Of the session; of a management socket's tunnel, or of the session in it that the argument names.
-fn stats<H: Host>(on: &Subsystem<'_, H>, connection: Connection, argument: &[u8]) -> Result<L2tpStats, Errno>
+fn stats<H: Host>(
+    on: &mut Subsystem<'_, H>,
+    connection: Connection,
+    argument: &[u8],
+) -> Result<L2tpStats, Errno>
 where
     H::Device: Clone,
 {
+    if connection.management {
+        on.engine.settle_tunnel(on.host, connection.tunnel);
+    } else {
+        on.engine.settle(on.host, connection.session);
+    }
     let tunnel = on.engine.tunnel(connection.tunnel).ok_or(Errno::ENOTCONN)?;
     let tunnel_id = low16(tunnel.id());
     if !connection.management {
