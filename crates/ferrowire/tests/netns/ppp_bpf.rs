@@ -361,6 +361,24 @@ fn receive(socket: &UdpSocket) -> u32 {
     u32::from_be_bytes(number)
 }
 
+/// The programs are of one namespace.
+#[test]
+fn a_unit_in_another_namespace_is_the_workers() {
+    if !met() {
+        return;
+    }
+    let (pair, inner) = (hosts(), Host::new());
+    let _ends = call(&pair, Pppol2tpForm::V2In);
+    pair.a.path("bpf");
+    pair.b.path("bpf");
+    pair.a.hand_over("ppp0", &inner);
+    Call::configure(&inner, 1);
+    inner.reach("10.64.0.2");
+    assert!(why_not(&pair.a).contains("takes no program"));
+    inner.ping("fd64::2", 56);
+    tcp::transfer(&pair.b, &inner, "10.64.0.1", 1 << 20);
+}
+
 #[test]
 fn what_is_carried_is_not_idle() {
     if !met() {

@@ -216,10 +216,31 @@ impl BpfPath {
         }
     }
 
-    /// Whether a TAP below another device is not where it was made.
-    fn is_astray(&self, device: Option<&Arc<Device>>) -> bool {
-        let lower = device.filter(|device| device.upper.is_some()).map(|device| device.tap.index());
-        lower.is_some_and(|lower| !self.devices.contains_key(&lower))
+    fn plan(
+        &mut self,
+        engine: &NetEngine,
+        shared: &Shared,
+        key: SessionKey,
+        ways: &mut Ways,
+    ) -> Result<Plan, Reason> {
+        let wanted = self.placement(key).wanted;
+        if wanted == Path::User {
+            return Err("the user path was asked for".into());
+        }
+        let carriage = engine.carriage(key).ok_or("it has ended")?.map_err(|unfit| unfit.to_string())?;
+        let device = match carriage.pw_type {
+            PwType::Ppp if wanted == Path::Auto => return Err(UNSEEN.into()),
+            PwType::Ppp => unit_index(shared, key)?,
+            _ => {
+                let device = engine.session(key).and_then(|session| session.device.as_ref());
+                let lower = lower_of(device)?;
+                if !self.devices.contains_key(&lower) {
+                    return Err("the TAP below its device was moved away".into());
+                }
+                lower
+            }
+        };
+        plan(&carriage, device, |local, peer| ways.find(&mut self.rtnl, local, peer))
     }
 
     fn plan(

@@ -155,6 +155,33 @@ fn a_call_with_chap() {
     call(Protection::Chap);
 }
 
+/// What the programs of the kernel's network stack carry pppd knows of.
+#[test]
+fn a_call_carried_by_bpf() {
+    if !require::fast_path() {
+        return;
+    }
+    let Some(mut call) = Call::prepared(Protection::Nothing) else { return };
+    for host in [&call.pair.a, &call.pair.b] {
+        host.path("bpf");
+    }
+    call.dial();
+    for host in [&call.pair.a, &call.pair.b] {
+        let told = host.path("");
+        assert!(told.starts_with("ppp0: ") && told.contains(": bpf (bpf)"), "{told}");
+    }
+    call.pair.b.ping("fe80::1%ppp0", 56);
+    tcp::transfer(&call.pair.a, &call.pair.b, "10.9.0.1", 1 << 20);
+    tcp::transfer(&call.pair.b, &call.pair.a, "10.9.0.10", 1 << 20);
+    call.lac.control("d b");
+    call.is_gone();
+    call.lac.stop();
+    let said = call.lac.said();
+    let counts = said.lines().find(|line| line.starts_with("Sent ")).unwrap();
+    let numbers = counts.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<u32>>();
+    assert!(numbers.len() == 2 && numbers.iter().all(|bytes| *bytes > 1 << 20), "{counts}");
+}
+
 #[test]
 fn a_pppd_that_is_killed_ends_the_call_at_both_ends() {
     let Some(call) = Call::up(Protection::Nothing) else { return };
