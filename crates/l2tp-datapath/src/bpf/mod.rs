@@ -243,30 +243,6 @@ impl BpfPath {
         plan(&carriage, device, |local, peer| ways.find(&mut self.rtnl, local, peer))
     }
 
-    fn plan(
-        &mut self,
-        engine: &NetEngine,
-        shared: &Shared,
-        key: SessionKey,
-        ways: &mut Ways,
-    ) -> Result<Plan, Reason> {
-        let wanted = self.placement(key).wanted;
-        if wanted == Path::User {
-            return Err("the user path was asked for".into());
-        }
-        let carriage = engine.carriage(key).ok_or("it has ended")?.map_err(|unfit| unfit.to_string())?;
-        let device = engine.session(key).and_then(|session| session.device.as_ref());
-        if self.is_astray(device) {
-            return Err("the TAP below its device was moved away".into());
-        }
-        let device = match carriage.pw_type {
-            PwType::Ppp if wanted == Path::Auto => return Err(UNSEEN.into()),
-            PwType::Ppp => unit_index(shared, key)?,
-            _ => lower_of(device)?,
-        };
-        plan(&carriage, device, |local, peer| ways.find(&mut self.rtnl, local, peer))
-    }
-
     /// Has the programs carry a session as planned.
     fn ride(&mut self, key: SessionKey, plan: Plan) -> Result<(), Reason> {
         let device = unit_of(&plan.session);
