@@ -128,15 +128,12 @@ impl FastPath {
     }
 
     /// Takes packets that the network sends by a device without link layer, a TUN, if a session with [`Tx`](crate::Tx) names it. For as long as the device
-    /// lives; nothing changes if it does so already.
+    /// lives in this namespace: to be called once.
     ///
     /// # Errors
     /// The kernel's, ENODEV if there is no such device.
     pub fn attach_tun(&mut self, ifindex: u32) -> io::Result<()> {
-        match attach_for_life(&mut self.ebpf, "l2tp_tx", ifindex, TcAttachType::Egress) {
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-            attached => attached,
-        }
+        filter_for_life(&mut self.ebpf, "l2tp_tx", ifindex, TcAttachType::Egress)
     }
 
     /// Takes no more frames of a device. One that is gone does not need it, but it gives a descriptor back.
