@@ -1,13 +1,12 @@
 //! [`FastPath`]: the programs in the kernel, and what they know.
 
 use std::collections::HashMap;
-use std::os::fd::AsFd;
 use std::{fmt, io};
 
 use aya::programs::TcAttachType;
 use aya::{Ebpf, EbpfError, include_bytes_aligned};
 
-use crate::attach::{Attached, filter_for_life, has_tcx, program, tcx_for_life};
+use crate::attach::{Attached, filter_for_life, has_tcx, program};
 use crate::layout::{self, RxKey, RxSession, TxSession};
 use crate::maps::{Maps, patiently};
 use crate::{Counters, Refused, Session, Unavailable, entry, grace};
@@ -129,20 +128,12 @@ impl FastPath {
     }
 
     /// Takes packets that the network sends by a device without link layer, a TUN, if a session with [`Tx`](crate::Tx) names it. For as long as the device
-    /// lives; nothing changes if it does so already.
+    /// lives in this namespace: to be called once.
     ///
     /// # Errors
     /// The kernel's, ENODEV if there is no such device.
     pub fn attach_tun(&mut self, ifindex: u32) -> io::Result<()> {
-        if !has_tcx() {
-            return filter_for_life(&mut self.ebpf, "l2tp_tx", ifindex, TcAttachType::Egress);
-        }
-        let program = program(&mut self.ebpf, "l2tp_tx").map_err(io::Error::other)?;
-        let program = program.fd().map_err(io::Error::other)?.as_fd();
-        match tcx_for_life(program, ifindex, TcAttachType::Egress) {
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
-            attached => attached,
-        }
+        filter_for_life(&mut self.ebpf, "l2tp_tx", ifindex, TcAttachType::Egress)
     }
 
     /// Takes no more frames of a device. One that is gone does not need it, but it gives a descriptor back.

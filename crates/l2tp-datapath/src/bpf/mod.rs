@@ -67,6 +67,8 @@ pub(crate) struct BpfPath {
     devices: HashMap<u32, (SessionKey, Arc<Device>)>,
     /// PPP sessions that the programs carry, by the index of pppN.
     units: HashMap<u32, SessionKey>,
+    /// Indices of all pppN that have the program.
+    tuns: BTreeSet<u32>,
 }
 
 /// Why PPP is not carried unless that is asked for: its programs stand at pppN itself, for there is no device of that kind to stand
@@ -96,6 +98,7 @@ impl BpfPath {
             leaving: HashMap::new(),
             devices: HashMap::new(),
             units: HashMap::new(),
+            tuns: BTreeSet::new(),
         })
     }
 
@@ -288,8 +291,12 @@ impl BpfPath {
             Some(old) => self.leave(old),
             None => {}
         }
-        let attached = self.programs.attach_tun(device);
-        attached.map_err(|error| format!("its pppN takes no program: {error}").into())
+        if !self.tuns.contains(&device) {
+            let attached = self.programs.attach_tun(device);
+            attached.map_err(|error| format!("its pppN takes no program: {error}"))?;
+            self.tuns.insert(device);
+        }
+        Ok(())
     }
 
     /// Has the workers carry a session.
@@ -349,6 +356,11 @@ impl BpfPath {
 
     /// Finds the place anew of sessions whose pppN may be in another namespace by now, where the programs do not reach it.
     fn doubt_units(&mut self, seen: &Seen) {
+        seen.gone.iter().for_each(|index| _ = self.tuns.remove(index));
+        if seen.overrun {
+            // A device that is still there gets the program twice, which does no harm.
+            self.tuns.clear();
+        }
         let gone = seen.gone.iter().filter_map(|index| self.units.get(index)).copied().collect::<Vec<_>>();
         for session in if seen.overrun { self.units.values().copied().collect() } else { gone } {
             self.leave(session);
