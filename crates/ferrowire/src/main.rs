@@ -2,7 +2,7 @@
 //!
 //! One file or folder a verb: [`daemon`] is the subsystem, [`l2tp`] speaks to it as `ip l2tp` does, [`exec`] runs other
 //! programs on it, [`stats`], [`monitor`]
-//! and [`debug`] show what goes on in it, [`path`] says what carries it, [`demo`] shows it at work, [`bench`] what it costs,
+//! and [`debug`] show what goes on in it, [`path`] says what carries it, [`demo`] shows it at work, [`mod@bench`] what it costs,
 //! [`doctor`] says what the host has and lacks.
 
 mod bench;

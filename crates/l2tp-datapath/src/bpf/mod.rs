@@ -109,7 +109,7 @@ impl BpfPath {
 
     /// When [`Self::follow`] wants to be called.
     pub(crate) fn follow_after(&self) -> Option<Duration> {
-        (!self.by_hop.is_empty()).then_some(FOLLOWED_EVERY)
+        (!self.places.is_empty()).then_some(FOLLOWED_EVERY)
     }
 
     /// Puts the device that is seen above a TAP that is not, so that the programs can take what the network sends by it: down,
@@ -346,25 +346,11 @@ impl BpfPath {
         self.follow();
         self.looks = (self.looks + 1) % WAYS_EVERY;
         if self.looks == 0 {
-            for ((index, address), sessions) in &self.by_hop {
-                self.due.extend(sessions);
+            self.due.extend(self.places.keys());
+            for (index, address) in self.by_hop.keys() {
                 // One that is not there any more is found out when the sessions are placed.
                 let _: io::Result<()> = self.rtnl.use_neighbour(*index, *address);
             }
-        }
-    }
-
-    /// Finds the place anew of sessions whose pppN may be in another namespace by now, where the programs do not reach it.
-    fn doubt_units(&mut self, seen: &Seen) {
-        seen.gone.iter().for_each(|index| _ = self.tuns.remove(index));
-        if seen.overrun {
-            // A device that is still there gets the program twice, which does no harm.
-            self.tuns.clear();
-        }
-        let gone = seen.gone.iter().filter_map(|index| self.units.get(index)).copied().collect::<Vec<_>>();
-        for session in if seen.overrun { self.units.values().copied().collect() } else { gone } {
-            self.leave(session);
-            self.due.insert(session);
         }
     }
 
