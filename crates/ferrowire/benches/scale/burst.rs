@@ -17,7 +17,10 @@ pub(crate) fn measure() {
     (1..=SESSIONS).for_each(|id| hosts.add_ethernet(1, id));
     let sessions = SESSIONS as usize;
     assert_eq!(hosts.on_bpf(), sessions);
-    println!("  {SESSIONS} sessions on BPF; the longest hold until now: {} us", hosts.counter("held_longest_us"));
+    println!(
+        "  {SESSIONS} sessions on BPF; the longest hold until now: {} us",
+        hosts.counter("held_longest_us")
+    );
     let mut rtnl = Rtnl::open().unwrap();
     let wan = rtnl.index_of("wan").unwrap();
     for (what, up, wanted) in [("down: all have left BPF", false, 0), ("up: all are back", true, sessions)] {
@@ -53,7 +56,9 @@ fn routes(hosts: &mut Hosts, rtnl: &mut Rtnl) {
         quick >= 3
     });
     let took = start.elapsed().as_secs_f64() * 1e3;
-    println!("  {ROUTES} routes added in {added:.0} ms: quiet after {took:.0} ms; the longest answer took {longest:.1} ms");
+    println!(
+        "  {ROUTES} routes added in {added:.0} ms: quiet after {took:.0} ms; the longest answer took {longest:.1} ms"
+    );
 }
 
 /// Asks the daemon again and again until something is so; the longest time that it took to answer, in milliseconds.

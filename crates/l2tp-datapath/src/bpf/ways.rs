@@ -26,7 +26,12 @@ pub(super) struct Ways {
 
 impl Ways {
     /// The way from our address to a peer's.
-    pub(super) fn find(&mut self, rtnl: &mut Rtnl, local: IpAddr, peer: IpAddr) -> Result<(Route, Hop), Reason> {
+    pub(super) fn find(
+        &mut self,
+        rtnl: &mut Rtnl,
+        local: IpAddr,
+        peer: IpAddr,
+    ) -> Result<(Route, Hop), Reason> {
         self.found.entry((local, peer)).or_insert_with(|| ask(rtnl, local, peer)).clone()
     }
 }
