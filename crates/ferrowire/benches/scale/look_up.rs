@@ -13,8 +13,8 @@ use crate::host::{address, port};
 const TUNNEL: u32 = 1;
 const SESSION: u32 = 1;
 /// Sessions of Ethernet beside the others: as many as there are, up to this.
-const ETHERNET_MAX: u32 = 10_000;
-const COUNTS: [u32; 4] = [1, 1_000, 10_000, 50_000];
+const ETHERNET_MAX: u32 = 5_000;
+const COUNTS: [u32; 5] = [1, 1_000, 5_000, 10_000, 50_000];
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(700);
 /// `kernel.bpf_stats_enabled` (Documentation/admin-guide/sysctl/kernel.rst).
