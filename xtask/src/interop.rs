@@ -8,6 +8,7 @@ mod kernel;
 pub(crate) mod lab;
 mod ours;
 mod pairs;
+mod programs;
 mod requests;
 mod scenes;
 mod stream;
@@ -27,6 +28,7 @@ use kernel::Kernel;
 use lab::Lab;
 use ours::Ours;
 pub(crate) use pairs::{measure, pairs};
+pub(crate) use programs::programs;
 pub(crate) use requests::{play, requests};
 
 /// Where a lab lies if neither `--lab` nor `FERROWIRE_LAB` says so.

@@ -27,6 +27,7 @@ Usage: cargo xtask <chore>
   interop kernel every form of tunnel and session against a kernel's own L2TP; --help says what it needs
   interop requests the same random requests to the daemon and to a kernel's own L2TP, every answer compared
   interop pairs  what a create and a delete cost, through the door and by a kernel's netlink
+  interop programs  the BPF programs in that kernel, whose verifier is strict
   bench kernel   what carrying frames costs, beside a kernel's own L2TP; --help says what it needs
   bench instructions  operations of the data path in instructions, by valgrind";
 
@@ -52,6 +53,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["ebpf"] => ebpf::build(),
         ["interop", "kernel", words @ ..] => interop::kernel(words),
         ["interop", "requests", words @ ..] => interop::requests(words),
+        ["interop", "programs", words @ ..] => interop::programs(words),
         ["interop", "pairs", words @ ..] => interop::pairs(words),
         ["bench", "kernel", words @ ..] => bench::kernel(words),
         ["bench", "instructions"] => bench::instructions(),

@@ -97,3 +97,35 @@ pub enum Refused {
     #[error("the kernel refused: {0}")]
     Kernel(#[from] io::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use aya::maps::MapError;
+
+    use super::*;
+
+    /// The end of a log.
+    const LOG: &str = "228: (79) r5 = *(u64 *)(r2 +26)\nmisaligned packet access off 2+0+0+26 size 8\nverification time 463 usec\nstack depth 96\n\
+                       processed 183 insns (limit 1000000) max_states_per_insn 0 total_states 12 peak_states 12 mark_read 7\n\n";
+
+    fn verdict_of(number: i32, log: &str) -> Option<&str> {
+        verdict(log, &io::Error::from_raw_os_error(number))
+    }
+
+    #[test]
+    fn what_the_verifier_says() {
+        let words = Some("misaligned packet access off 2+0+0+26 size 8");
+        assert_eq!(verdict_of(libc::EACCES, LOG), words);
+        assert_eq!(verdict_of(libc::EINVAL, LOG), words);
+    }
+
+    #[test]
+    fn a_missing_capability_is_no_refusal_by_the_verifier() {
+        assert_eq!(verdict_of(libc::EPERM, LOG), None);
+        assert_eq!(verdict_of(libc::EACCES, ""), None);
+        // The maps come first.
+        let io_error = io::Error::from_raw_os_error(libc::EPERM);
+        let error = EbpfError::from(MapError::CreateError { name: "TX".to_owned(), io_error });
+        assert!(Unavailable::from(error).to_string().contains("CAP_BPF"));
+    }
+}

@@ -47,8 +47,9 @@ fn is_right(form: Form, cut_first: bool) {
         let before = tunnel.settled_counters();
         let wire = PacketSocket::open(b, UNDERLAY);
         transfer(&a.netns, &b.netns, addresses(2)[family], MEGABYTES);
-        let after = tunnel.settled_counters();
+        tunnel.settled_counters();
         let packets = recorded(&wire, &b.mac);
+        let after = tunnel.settled_counters();
         let bytes = packets.iter().map(|packet| check(&form, 1, packet)).sum::<usize>();
         let sent = after[0] - before[0];
         assert_eq!((sent.tx_packets, sent.tx_bytes), (packets.len() as u64, bytes as u64), "{form:?}");
