@@ -128,7 +128,7 @@ impl FastPath {
     }
 
     /// Takes packets that the network sends by a device without link layer, a TUN, if a session with [`Tx`](crate::Tx) names it. For as long as the device
-    /// lives in this namespace: to be called once.
+    /// lives in this namespace: to be called once, and before it is up, for one that is up loses frames meanwhile.
     ///
     /// # Errors
     /// The kernel's, ENODEV if there is no such device.

@@ -67,7 +67,7 @@ pub(crate) struct BpfPath {
     devices: HashMap<u32, (SessionKey, Arc<Device>)>,
     /// PPP sessions that the programs carry, by the index of pppN.
     units: HashMap<u32, SessionKey>,
-    /// Indices of all pppN that have the program.
+    /// Indices of all pppN that have the program, and are in this namespace.
     tuns: BTreeSet<u32>,
 }
 
@@ -283,18 +283,23 @@ impl BpfPath {
         Ok(())
     }
 
-    /// Has the programs look at what a unit's device sends, which is this session's from now on.
-    fn take_unit(&mut self, key: SessionKey, device: u32) -> Result<(), Reason> {
-        match self.units.get(&device).copied() {
-            Some(old) if old == key => return Ok(()),
-            // It has left the unit, and finds its place in a moment.
-            Some(old) => self.leave(old),
-            None => {}
-        }
-        if !self.tuns.contains(&device) {
-            let attached = self.programs.attach_tun(device);
-            attached.map_err(|error| format!("its pppN takes no program: {error}"))?;
+    /// Has the programs see what a new pppN sends, which is down. They take nothing of it before a session is inserted; later, it
+    /// would lose frames meanwhile.
+    pub(crate) fn take_tun(&mut self, device: u32) {
+        // Without, its sessions are the workers'.
+        if self.programs.attach_tun(device).is_ok() {
             self.tuns.insert(device);
+        }
+    }
+
+    /// What a unit's device sends is this session's from now on.
+    fn take_unit(&mut self, key: SessionKey, device: u32) -> Result<(), Reason> {
+        if !self.tuns.contains(&device) {
+            return Err("its pppN takes no program, or was moved away".into());
+        }
+        // One that has left the unit finds its place in a moment.
+        if let Some(old) = self.units.get(&device).copied().filter(|old| *old != key) {
+            self.leave(old);
         }
         Ok(())
     }
@@ -351,6 +356,19 @@ impl BpfPath {
                 // One that is not there any more is found out when the sessions are placed.
                 let _: io::Result<()> = self.rtnl.use_neighbour(*index, *address);
             }
+        }
+    }
+
+    /// Finds the place anew of sessions whose pppN may be in another namespace by now, where the programs do not reach it.
+    fn doubt_units(&mut self, seen: &Seen) {
+        seen.gone.iter().for_each(|index| _ = self.tuns.remove(index));
+        if seen.overrun {
+            self.tuns.retain(|index| self.rtnl.link(*index).is_ok());
+        }
+        let gone = seen.gone.iter().filter_map(|index| self.units.get(index)).copied().collect::<Vec<_>>();
+        for session in if seen.overrun { self.units.values().copied().collect() } else { gone } {
+            self.leave(session);
+            self.due.insert(session);
         }
     }
 

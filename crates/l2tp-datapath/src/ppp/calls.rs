@@ -32,13 +32,16 @@ type Answer = Result<(SocketAnswer, Option<OwnedFd>), Errno>;
 
 /// The devices of units, made and removed by a host.
 struct Units<'a> {
-    host: &'a SystemHost,
+    host: &'a mut SystemHost,
     devices: &'a mut HashMap<UnitKey, Arc<Device>>,
 }
 
 impl Devices for Units<'_> {
     fn create(&mut self, unit: UnitKey, number: u32) -> Result<(), Errno> {
         let tun = self.host.create_tun(&format!("ppp{number}")).map_err(|error| errno(&error))?;
+        if let Ok(bpf) = &mut self.host.bpf {
+            bpf.take_tun(tun.index());
+        }
         let device = Arc::new(Device::new(tun, None, None));
         let watch = self.host.shared.watch(&device.tap, Source::Unit(Arc::clone(&device), unit));
         // Empty until now: nobody else has seen the device.
