@@ -2,7 +2,7 @@
 //!
 //! A trapped call goes through three processes, each of which waits for the next. When a processor falls asleep in every gap,
 //! waking it takes longer than the work: 20 to 30 µs each time on a virtual machine, and as much after a deep sleep of real
-//! ones. So whoever has just been busy looks again for [`MOMENT`], and lets go of the processor between two looks: who else
+//! ones. So whoever has just been busy looks again for `MOMENT`, and lets go of the processor between two looks: who else
 //! wants it (on a single processor that is the one who is waited for) has it at once.
 
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use rustix::thread::sched_yield;
 /// For how long it is looked again: the next request of a program that makes one after the other takes a few microseconds, an
 /// answer some twenty. Also what a request that is the last costs in vain.
 const MOMENT: Duration = Duration::from_micros(50);
-/// Whoever waits less often than this sleeps at once: a request that comes alone shall not cost [`MOMENT`]. Longer than a
+/// Whoever waits less often than this sleeps at once: a request that comes alone shall not cost `MOMENT`. Longer than a
 /// request takes through processors that sleep, or nobody would ever begin.
 const SOON: Duration = Duration::from_micros(200);
 /// A processor that is back only now was wanted by somebody with work to do; the scheduler's shortest turn is 700 µs.
