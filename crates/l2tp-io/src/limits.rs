@@ -19,11 +19,11 @@ pub fn allow_many_descriptors() {
 /// Whether this descriptor leaves enough for others: the kernel gives the lowest number that is free.
 ///
 /// # Errors
-/// `EMFILE` if it is one of the last 64, or of the upper half where there are less than 128.
+/// `EMFILE` if it is one of the last 64, or of the last eighth where there are less than 512.
 pub fn leave_some_descriptors(descriptor: impl AsFd) -> io::Result<()> {
     let Some(limit) = getrlimit(Resource::Nofile).current else { return Ok(()) };
     let number = u64::try_from(descriptor.as_fd().as_raw_fd()).unwrap_or_default();
-    if number < limit - SPARE.min(limit / 2) { Ok(()) } else { Err(Errno::MFILE.into()) }
+    if number < limit - SPARE.min(limit / 8) { Ok(()) } else { Err(Errno::MFILE.into()) }
 }
 
 #[cfg(test)]
