@@ -53,11 +53,13 @@ fn the_controller_knows_it() {
     let administration = [(1, 0x1c), (2, 0x1c), (3, 0x1c), (4, 0x1a), (5, 0x1a), (6, 0x1a)];
     let (administrator_does, sockets) = ops.split_at(6);
     assert_eq!(administrator_does, administration);
+    let (sockets, paths) = sockets.split_at(11);
+    assert_eq!(paths, [(18, 0x1a), (19, 0x1c)]);
     // Sockets are for anybody, but for /dev/ppp.
     let wanted: Vec<_> = (7..=17).map(|cmd| (cmd, if cmd == 15 { 0x1a } else { 0x0a })).collect();
     assert_eq!(sockets, wanted);
-    // The commands, and the eleven attributes that requests may carry.
-    assert_eq!(lab.ask(&ctrl::dump_policy("ferrowire", 6)).messages.len(), 17 + 11);
+    // The commands, and the fourteen attributes that requests may carry.
+    assert_eq!(lab.ask(&ctrl::dump_policy("ferrowire", 6)).messages.len(), 19 + 14);
 }
 
 #[test]
