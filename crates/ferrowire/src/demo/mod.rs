@@ -112,7 +112,11 @@ fn perform_call(duration: Duration, report: &mut Report) -> anyhow::Result<End> 
         report.fault = Some(call.last_words(&stage));
     }
     let ended = call.end(&stage);
-    end.and_then(|end| ended.map(|()| end))
+    match end {
+        // What did not end by itself has been killed, which is what was asked for.
+        Ok(End::Interrupted(signal)) => Ok(End::Interrupted(signal)),
+        end => end.and_then(|end| ended.map(|()| end)),
+    }
 }
 
 /// What is done to the links, told as it is done.
