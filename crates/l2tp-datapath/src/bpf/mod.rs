@@ -107,7 +107,7 @@ impl BpfPath {
         self.changes.as_fd()
     }
 
-    /// When [`Self::follow`] wants to be called.
+    /// When [`Self::look_around`] wants to be called.
     pub(crate) fn follow_after(&self) -> Option<Duration> {
         (!self.places.is_empty()).then_some(FOLLOWED_EVERY)
     }
