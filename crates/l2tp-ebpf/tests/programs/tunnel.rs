@@ -23,6 +23,8 @@ pub(crate) struct Tunnel {
 pub(crate) struct End {
     /// The user's device.
     pub(crate) device: u32,
+    /// The device of the program: the same, or the hidden end of a veth.
+    hooked: u32,
     pub(crate) tap: Option<Tap>,
     pub(crate) session: Session,
     pub(crate) handle: Handle,
@@ -48,6 +50,7 @@ impl Tunnel {
         }
         for (host, end) in hosts.iter().zip(&ends) {
             host.await_running(end.device);
+            host.await_running(end.hooked);
         }
         Self { form, hosts, ends }
     }
@@ -108,7 +111,7 @@ impl End {
         let fast = &mut host.fast;
         let handle = fast.insert(&session).unwrap();
         host.netns.within(|| fast.attach_device(hooked, hook)).unwrap().unwrap();
-        Self { device, tap, session, handle }
+        Self { device, hooked, tap, session, handle }
     }
 }
 
