@@ -49,8 +49,7 @@ impl Tunnel {
             host.here(|| bring_up(DEVICE, &addresses(host.number)));
         }
         for (host, end) in hosts.iter().zip(&ends) {
-            host.await_running(end.device);
-            host.await_running(end.hooked);
+            end.await_running(host);
         }
         Self { form, hosts, ends }
     }
@@ -112,6 +111,14 @@ impl End {
         let handle = fast.insert(&session).unwrap();
         host.netns.within(|| fast.attach_device(hooked, hook)).unwrap().unwrap();
         Self { device, hooked, tap, session, handle }
+    }
+
+    /// Waits for both ends of a veth; a TAP or a TUN runs as soon as it is up.
+    pub(crate) fn await_running(&self, host: &Host) {
+        if self.tap.is_none() {
+            host.await_running(self.device);
+            host.await_running(self.hooked);
+        }
     }
 }
 
