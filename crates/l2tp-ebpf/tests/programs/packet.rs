@@ -39,19 +39,19 @@ impl PacketSocket {
         assert_eq!(sent, Ok(frame.len()), "{} bytes", frame.len());
     }
 
-    /// The next frame that `is_wanted`; none if none comes within `patience`.
+    /// The next frame that `is_wanted`; none if none comes within `patience`. What has come already is looked at however long that takes.
     pub(crate) fn receive(&self, patience: Duration, is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
         let deadline = Instant::now() + patience;
         let mut buffer = vec![0; 0x2_0000];
-        while Instant::now() < deadline {
-            setsockopt(&self.descriptor, ReceiveTimeout, &TimeVal::new(0, 20_000)).unwrap();
+        setsockopt(&self.descriptor, ReceiveTimeout, &TimeVal::new(0, 20_000)).unwrap();
+        loop {
             match recv(self.descriptor.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
                 Ok(len) if is_wanted(&buffer[..len]) => return Some(buffer[..len].to_vec()),
+                Err(Errno::EAGAIN) if Instant::now() >= deadline => return None,
                 Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {}
                 Err(error) => panic!("{error}"),
             }
         }
-        None
     }
 
     /// The next frame that ends so; it has to come.
