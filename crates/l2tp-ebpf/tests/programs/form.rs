@@ -77,18 +77,7 @@ impl Form {
 
     /// The L2TP header of what host `number` expects.
     pub(crate) fn header(&self, number: u8) -> Vec<u8> {
-        match self.pattern(number) {
-            Pattern::V2 { tunnel_id, session_id } => {
-                [[0, 2], tunnel_id.to_be_bytes(), session_id.to_be_bytes()].concat()
-            }
-            Pattern::V3 { session_id, cookie, sublayer } => {
-                let mut header = if self.over_ip { vec![] } else { vec![0, 3, 0, 0] };
-                header.extend_from_slice(&session_id.to_be_bytes());
-                header.extend_from_slice(&cookie);
-                header.extend_from_slice(if sublayer { &[0; 4] } else { &[] });
-                header
-            }
-        }
+        header(&self.pattern(number), self.over_ip)
     }
 
     /// Bytes of IP, UDP, L2TP and PPP in front of a frame.
@@ -103,5 +92,21 @@ impl Form {
     pub(crate) fn mtu(&self) -> u32 {
         let ethernet = if self.version == 2 { 0 } else { 14 };
         1500 - self.overhead() - ethernet
+    }
+}
+
+/// The L2TP header of what looks so.
+pub(crate) fn header(pattern: &Pattern, over_ip: bool) -> Vec<u8> {
+    match pattern {
+        Pattern::V2 { tunnel_id, session_id } => {
+            [[0, 2], tunnel_id.to_be_bytes(), session_id.to_be_bytes()].concat()
+        }
+        Pattern::V3 { session_id, cookie, sublayer } => {
+            let mut header = if over_ip { vec![] } else { vec![0, 3, 0, 0] };
+            header.extend_from_slice(&session_id.to_be_bytes());
+            header.extend_from_slice(cookie);
+            header.extend_from_slice(if *sublayer { &[0; 4] } else { &[] });
+            header
+        }
     }
 }

@@ -15,11 +15,15 @@ mod form;
 mod frames;
 mod host;
 mod hub;
+mod judged;
 mod life;
 mod packet;
+mod recorded;
 mod refusals;
 mod require;
+mod stage;
 mod tcp;
 mod tunnel;
+mod up;
 
 mod streams;

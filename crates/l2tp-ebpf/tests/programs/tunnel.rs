@@ -118,7 +118,7 @@ pub(crate) fn addresses(number: u8) -> [IpAddr; 2] {
 }
 
 /// The user's device, the device of the program, and what keeps it.
-fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
+pub(crate) fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
     let mut rtnl = Rtnl::open().unwrap();
     let names = form.devices();
     let [name, hidden] = &names;
