@@ -98,6 +98,8 @@ pub(crate) fn check(form: &Form, from: u8, packet: &[u8]) -> usize {
         );
         assert_eq!(payload[3] == 0x57, payload[4] >> 4 == 6);
         &payload[4..]
+    } else if payload[12..14] == [0x81, 0x00] {
+        &payload[18..]
     } else {
         &payload[14..]
     };

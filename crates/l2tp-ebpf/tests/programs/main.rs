@@ -22,6 +22,7 @@ mod recorded;
 mod refusals;
 mod require;
 mod stage;
+mod tagged;
 mod tcp;
 mod tunnel;
 mod up;
