@@ -62,7 +62,7 @@ fn is_right(form: Form, cut_first: bool) {
 }
 
 /// What has arrived at the second host, and what each end has counted when that was all.
-fn settled(tunnel: &Tunnel, wire: &PacketSocket) -> (Vec<Vec<u8>>, [Counters; 2]) {
+pub(crate) fn settled(tunnel: &Tunnel, wire: &PacketSocket) -> (Vec<Vec<u8>>, [Counters; 2]) {
     let mut packets = recorded(wire, &tunnel.hosts[1].mac);
     loop {
         let counters = tunnel.settled_counters();
@@ -86,12 +86,12 @@ pub(crate) fn recorded(wire: &PacketSocket, mac: &[u8]) -> Vec<Vec<u8>> {
 /// Checks a packet of host `from`; the bytes of its message.
 pub(crate) fn check(form: &Form, from: u8, packet: &[u8]) -> usize {
     assert!(packet.len() <= 1514, "{} bytes", packet.len());
-    let ppp = if form.version == 2 { 4 } else { 0 };
+    let ppp = if form.is_ppp { 4 } else { 0 };
     let header_len = form.header(3 - from).len();
     let payload_at = 14 + form.overhead() as usize - ppp;
     let payload = &packet[payload_at..];
     check_headers(form, from, packet, payload);
-    let ip = if form.version == 2 {
+    let ip = if form.is_ppp {
         assert!(
             [[0xff, 0x03, 0x00, 0x21], [0xff, 0x03, 0x00, 0x57]]
                 .contains(&[payload[0], payload[1], payload[2], payload[3]])
@@ -137,6 +137,11 @@ fn ppp_over_udp_and_ipv4() {
 #[test]
 fn ppp_over_udp_and_ipv6() {
     is_right(Form { is_ipv6: true, ..Form::PPP }, false);
+}
+
+#[test]
+fn ppp_in_version_3() {
+    is_right(Form { is_ppp: true, cookie: 4, sublayer: true, ..PLAIN }, false);
 }
 
 #[test]
