@@ -51,8 +51,14 @@ fn is_right(form: Form, cut_first: bool) {
         transfer(&a.netns, &b.netns, addresses(2)[family], MEGABYTES);
         let (packets, after) = settled(&tunnel, &wire);
         let bytes = packets.iter().map(|packet| check(&form, 1, packet)).sum::<usize>();
-        let sent = after[0] - before[0];
-        assert_eq!((sent.tx_packets, sent.tx_bytes), (packets.len() as u64, bytes as u64), "{form:?}");
+        let (sent, received) = (after[0] - before[0], after[1] - before[1]);
+        assert_eq!(
+            (received.rx_packets, received.rx_bytes),
+            (packets.len() as u64, bytes as u64),
+            "{form:?}"
+        );
+        // On a busy machine the kernel's queue between the ends (`netdev_max_backlog`) overflows now and then.
+        assert!(sent.tx_packets >= received.rx_packets && sent.tx_bytes >= received.rx_bytes, "{form:?}");
         assert!(packets.len() > (MEGABYTES << 20) / 1500);
         if !form.is_ipv6 {
             let ids: HashSet<_> = packets.iter().map(|packet| &packet[18..20]).collect();
