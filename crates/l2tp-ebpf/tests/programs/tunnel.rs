@@ -128,7 +128,7 @@ pub(crate) fn addresses(number: u8) -> [IpAddr; 2] {
 }
 
 /// The user's device, the device of the program, and what keeps it.
-fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
+pub(crate) fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
     let mut rtnl = Rtnl::open().unwrap();
     let names = form.devices();
     let [name, hidden] = &names;
@@ -140,7 +140,7 @@ fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
         rtnl.set_up(hidden, true).unwrap();
         return (device, hidden, None);
     }
-    let tap = if form.version == 2 { Tap::create_ppp(name) } else { Tap::create(name) }.unwrap();
+    let tap = if form.is_ppp { Tap::create_ppp(name) } else { Tap::create(name) }.unwrap();
     tap.set_mtu(form.mtu()).unwrap();
     (tap.index(), tap.index(), Some(tap))
 }
