@@ -46,8 +46,8 @@ pub struct TxSession {
     pub handle: u32,
     /// [`IPV6`], [`UDP`], [`PPP`], [`LINK`].
     pub flags: u32,
-    /// Keeps the size a multiple of 8.
-    pub padding: u32,
+    /// Index of the device that cuts super-frames of TCP before they get headers, and has each piece come to `l2tp_cut`; 0 where none has to.
+    pub cutter: u32,
 }
 
 /// By what a message finds its session.

@@ -41,6 +41,12 @@ pub fn l2tp_tx(context: TcContext) -> i32 {
     tx::carry(Skb::new(&context)).unwrap_or(TC_ACT_UNSPEC)
 }
 
+/// Pieces of super-frames, where they come out of the device that cuts them.
+#[classifier]
+pub fn l2tp_cut(context: TcContext) -> i32 {
+    tx::carry_piece(Skb::new(&context))
+}
+
 /// Packets that arrive at a device of the underlay.
 #[classifier]
 pub fn l2tp_rx(context: TcContext) -> i32 {

@@ -39,3 +39,14 @@ pub fn segments(skb: Skb, ip: u32, protocol: u32, gso_size: u32) -> Option<Segme
     }
     Some(Segments { count: payload.div_ceil(gso_size), headers_len })
 }
+
+/// Whether the frame behind an Ethernet header is TCP right behind IP.
+#[inline(always)]
+pub fn is_tcp(skb: Skb) -> bool {
+    let at = match skb.protocol() {
+        IPV4 => 14 + 9,
+        IPV6 => 14 + 6,
+        _ => return false,
+    };
+    skb.load::<u8>(at) == Some(PROTOCOL_TCP)
+}

@@ -4,7 +4,7 @@ use aya_ebpf::bindings::TC_ACT_SHOT;
 
 use crate::layout::{CpuCounters, ETHERNET_LEN, IPV6, LINK, PPP, TxSession, UDP};
 use crate::skb::{self, EALREADY, SERVICE_VLAN, Skb, Tag, VLAN};
-use crate::tcp::segments;
+use crate::tcp::{is_tcp, segments};
 use crate::{COUNTERS, TX};
 
 /// The `flags` of `bpf_skb_adjust_room` have the length of the inner Ethernet header from here on.
@@ -51,10 +51,45 @@ enum Way {
     Nowhere,
 }
 
+/// The mark of a piece of a super-frame on its way back to the device that it came by. Nobody else sees it.
+const NOT_CARRIED: u32 = 0x6c32_7401;
+/// The longest frame of TCP that brings nothing but an acknowledgement: Ethernet, IPv6, TCP with all its options.
+const ACKNOWLEDGEMENT_MAX: u32 = 14 + 40 + 60;
+
+/// A frame at the device of its session.
 #[inline(always)]
 pub fn carry(skb: Skb) -> Option<i32> {
+    let ifindex = skb.ifindex();
     // SAFETY: an element is replaced, never changed.
-    let session = unsafe { TX.get(&skb.ifindex()) }?;
+    let session = unsafe { TX.get(&ifindex) }?;
+    if session.cutter != 0 {
+        if skb.mark() == NOT_CARRIED {
+            return None;
+        }
+        // What follows a super-frame must not overtake its pieces, which wait for their turn.
+        if skb.len() > ACKNOWLEDGEMENT_MAX && is_tcp(skb) {
+            skb.set_mark(ifindex);
+            return Some(skb::leave(session.cutter));
+        }
+    }
+    carry_for(skb, session)
+}
+
+/// A piece of a super-frame, with the device that it came by as its mark. What is not carried goes back there, and is the user path's.
+#[inline(always)]
+pub fn carry_piece(skb: Skb) -> i32 {
+    let ifindex = skb.mark();
+    // SAFETY: as in `carry`.
+    let session = unsafe { TX.get(&ifindex) };
+    if let Some(action) = session.and_then(|session| carry_for(skb, session)) {
+        return action;
+    }
+    skb.set_mark(NOT_CARRIED);
+    skb::leave(ifindex)
+}
+
+#[inline(always)]
+fn carry_for(skb: Skb, session: &TxSession) -> Option<i32> {
     let frame = Frame::look(skb, session)?;
     let overhead = session.headers_len - ETHERNET_LEN;
     if frame.longest + overhead > session.mtu || skb.len() + TAG_LEN + overhead > IP_MAX {

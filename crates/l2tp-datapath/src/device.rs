@@ -23,8 +23,6 @@ pub struct Device {
 /// been counted, shaped and shown to listeners as on any device.
 #[derive(Debug)]
 pub struct Upper {
-    /// Its index at creation, which it has until it is moved to another namespace.
-    pub(crate) index: u32,
     /// Its name at creation.
     pub(crate) name: String,
 }

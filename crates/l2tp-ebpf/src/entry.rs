@@ -1,6 +1,7 @@
 //! A [`Session`] as the programs know it: headers ready to be written, patterns ready to be compared.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use crate::layout::{
     ARRIVE, ETHERNET_LEN, HEADERS_MAX, IPV6, LINK, PATTERN_LEN, PPP, RxKey, RxSession, TxSession, UDP, Words,
@@ -77,7 +78,7 @@ pub(crate) fn tx_session(session: &Session, tx: &Tx, handle: u32) -> Result<(u32
         ifindex: tx.route.ifindex,
         handle,
         flags,
-        padding: 0,
+        cutter: tx.cutter.map_or(0, NonZeroU32::get),
     };
     Ok((tx.device, value))
 }

@@ -73,7 +73,7 @@ impl FastPath {
 
     fn load_programs() -> Result<Self, EbpfError> {
         let mut ebpf = Ebpf::load(include_bytes_aligned!("../object/l2tp.o"))?;
-        for name in ["l2tp_tx", "l2tp_rx", "l2tp_below", "l2tp_above"] {
+        for name in ["l2tp_tx", "l2tp_cut", "l2tp_rx", "l2tp_below", "l2tp_above"] {
             program(&mut ebpf, name)?.load()?;
         }
         Ok(Self {
@@ -125,6 +125,15 @@ impl FastPath {
             return Ok(());
         }
         filter_for_life(&mut self.ebpf, "l2tp_above", above, TcAttachType::Ingress)
+    }
+
+    /// Takes pieces of super-frames where they come out of a device that cuts them: `end` is the other end of a veth whose near end, which
+    /// [`Tx::cutter`](crate::Tx::cutter) names, has no segmentation offload for TCP. For as long as that lives.
+    ///
+    /// # Errors
+    /// The kernel's, ENODEV if there is no such device.
+    pub fn attach_cutter(&mut self, end: u32) -> io::Result<()> {
+        filter_for_life(&mut self.ebpf, "l2tp_cut", end, TcAttachType::Ingress)
     }
 
     /// Takes packets that the network sends by a device without link layer, a TUN, if a session with [`Tx`](crate::Tx) names it. For as long as the device

@@ -1,6 +1,7 @@
 //! What the fast path has to know of a session: values only, nothing here is asked of the kernel.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 /// A session, as far as the fast path carries it. Each direction is there or not: what is not, or what a frame of a direction that is
 /// there asks beyond this, stays with the user path.
@@ -61,6 +62,9 @@ pub struct Tx {
     pub flow_label: u32,
     /// `skb->mark` of the packets, as `SO_MARK` of the tunnel's socket would set it.
     pub mark: u32,
+    /// Index of a device that cuts super-frames, whose pieces come to [`FastPath::attach_cutter`](crate::FastPath::attach_cutter): for Ethernet over
+    /// IP, behind which the kernel cuts nothing. Without, their super-frames stay with the user path.
+    pub cutter: Option<NonZeroU32>,
 }
 
 impl Tx {

@@ -5,12 +5,14 @@
 //! the workers as if there were no programs.
 
 mod above;
+mod cutter;
 mod place;
 mod plan;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +20,15 @@ use std::time::Duration;
 use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_core::carriage::Carried;
 use l2tp_core::host::Placement;
-use l2tp_core::{PwType, SessionKey};
-use l2tp_ebpf::{Carrier, Counters, FastPath, Handle, Payload, Session};
+use l2tp_core::{Encap, PwType, SessionKey};
+use l2tp_ebpf::{Counters, FastPath, Handle, Payload, Session};
 use l2tp_io::rtnl::{Changes, Rtnl, Seen};
 
 use crate::device::{Device, Upper};
 use crate::shared::{NetEngine, Shared, lock};
 
 use above::Attacher;
+use cutter::Cutter;
 use place::{Place, Ride};
 use plan::{Plan, Reason, lower_of, plan};
 use ways::{FIRST, Hop, LAST, Ways};
@@ -35,8 +38,6 @@ const PLACED_AT_A_TIME: usize = 16;
 /// The kernel takes some 20 ms to say that no program uses a session any more, however many there are: so many are awaited
 /// together.
 const SETTLED_TOGETHER: usize = 1024;
-/// `GSO_MAX_SEGS` of the kernel: no limit.
-const GSO_MAX_SEGS: u32 = 65_535;
 /// How often it is looked whether a program has connected its socket anew. No message tells of it.
 const FOLLOWED_EVERY: Duration = Duration::from_secs(1);
 /// Once in so many times the ways are looked at: no message tells of a path that has become narrower. And the kernel is told that the
@@ -48,6 +49,8 @@ pub(crate) struct BpfPath {
     programs: FastPath,
     /// Who attaches the program of the devices that are seen.
     above: Option<Attacher>,
+    /// There as soon as a session over IP has been placed.
+    cutter: Option<Cutter>,
     rtnl: Rtnl,
     changes: Changes,
     /// What is to carry the sessions of which nothing else was said.
@@ -87,6 +90,7 @@ impl BpfPath {
         Ok(Self {
             programs,
             above,
+            cutter: None,
             rtnl,
             changes,
             wanted,
@@ -124,7 +128,7 @@ impl BpfPath {
         if let Some(above) = &self.above {
             above.take(index);
         }
-        Ok(Upper { index, name: self.rtnl.link(index)?.name })
+        Ok(Upper { name: self.rtnl.link(index)?.name })
     }
 
     /// Gets a TAP ready for [`Self::raise`], and returns the address that the device above it is to have.
@@ -247,7 +251,26 @@ impl BpfPath {
                 lower
             }
         };
-        plan(&carriage, device, |local, peer| ways.find(&mut self.rtnl, local, peer))
+        let mut plan = plan(&carriage, device, |local, peer| ways.find(&mut self.rtnl, local, peer))?;
+        if let Some(tx) = plan
+            .session
+            .tx
+            .as_mut()
+            .filter(|_| carriage.encap == Encap::Ip && carriage.pw_type != PwType::Ppp)
+        {
+            tx.cutter = Some(self.cutter()?);
+        }
+        Ok(plan)
+    }
+
+    /// The device that cuts super-frames for sessions over IP, made now if there is none.
+    fn cutter(&mut self) -> Result<NonZeroU32, Reason> {
+        if self.cutter.is_none() {
+            let made = Cutter::make(&mut self.programs);
+            self.cutter =
+                Some(made.map_err(|error| format!("nothing cuts its super-frames: no veth: {error}"))?);
+        }
+        self.cutter.as_ref().map(Cutter::near).ok_or(Reason::Borrowed(""))
     }
 
     /// Has the programs carry a session as planned.
@@ -278,9 +301,6 @@ impl BpfPath {
         }
         self.units.extend(device.map(|device| (device, key)));
         self.by_hop.entry(plan.hop).or_default().insert(key);
-        if is_cut(&plan.session) {
-            self.limit_segments(&plan.session, 1);
-        }
         if plan.is_followed {
             self.followed.insert(key);
         }
@@ -318,18 +338,6 @@ impl BpfPath {
         unlist(&mut self.by_hop, ride.hop, key);
         unit_of(&ride.session).map(|device| self.units.remove(&device));
         self.leaving.insert(ride.handle, key);
-        if is_cut(&ride.session) {
-            self.limit_segments(&ride.session, GSO_MAX_SEGS);
-        }
-    }
-
-    /// Has the network stack cut what a session's device is given. A device that has been moved away stays as it is: what comes uncut is
-    /// the workers'.
-    fn limit_segments(&mut self, session: &Session, segments: u32) {
-        let device = session.tx.as_ref().and_then(|tx| self.devices.get(&tx.device));
-        if let Some(upper) = device.and_then(|(_, device)| device.upper.as_ref()) {
-            let _: io::Result<()> = self.rtnl.set_gso_max_segs(upper.index, segments);
-        }
     }
 
     /// Waits for the programs to finish with sessions that have left them, if they are many. Not with the engine in hand.
@@ -376,6 +384,14 @@ impl BpfPath {
         }
     }
 
+    /// Has another cutter made where somebody has deleted it.
+    fn doubt_cutter(&mut self, seen: &Seen) {
+        let is_gone = |cutter: &Cutter| seen.gone.contains(&cutter.near().get());
+        if self.cutter.take_if(|cutter| is_gone(cutter)).is_some() {
+            self.due.extend(self.places.keys());
+        }
+    }
+
     /// Hears what has changed on the network, and says which devices have been deleted.
     pub(crate) fn take_changes(&mut self) -> Vec<(SessionKey, Arc<Device>)> {
         // What could not be read comes again with the next message.
@@ -387,6 +403,7 @@ impl BpfPath {
             self.due.extend(self.by_hop.get(hop).into_iter().flatten());
         }
         self.doubt_units(&seen);
+        self.doubt_cutter(&seen);
         for device in seen.links.union(&seen.gone) {
             let towards = self.by_hop.range((*device, FIRST)..=(*device, LAST));
             self.due.extend(towards.flat_map(|(_, sessions)| sessions));
@@ -414,11 +431,6 @@ pub fn why_no_bpf() -> Option<String> {
     }
     let has_macvlan = Rtnl::open().and_then(|mut rtnl| rtnl.has_macvlan());
     has_macvlan.is_ok_and(|has| !has).then(|| "this kernel has no macvlan (CONFIG_MACVLAN)".to_owned())
-}
-
-/// Whether super-frames must be cut before: the kernel cuts nothing behind protocol 115.
-fn is_cut(session: &Session) -> bool {
-    session.carrier == Carrier::Ip
 }
 
 fn unlist(by_hop: &mut BTreeMap<Hop, BTreeSet<SessionKey>>, hop: Hop, key: SessionKey) {

@@ -107,7 +107,7 @@ fn tx(device: u32, header: &[u8], route: Route, settings: Option<Settings>, is_i
         None => (0, DEFAULT_TTL),
     };
     let mark = settings.map_or(0, |settings| settings.mark.cast_unsigned());
-    Tx { device, header: header.to_vec(), route, tos, ttl, flow_label: 0, mark }
+    Tx { device, header: header.to_vec(), route, tos, ttl, flow_label: 0, mark, cutter: None }
 }
 
 /// `net.ipv4.ip_default_ttl` and `net.ipv6.conf.all.hop_limit`, where nobody has changed them.

@@ -1,6 +1,7 @@
 //! What the programs are told, byte for byte.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
 
 use super::*;
 use crate::{Link, Route};
@@ -20,7 +21,16 @@ fn session(is_ipv6: bool, carrier: Carrier, payload: Payload) -> Session {
 fn tx(header: &[u8]) -> Tx {
     let link = Some(Link { to: [2, 0, 0, 0, 0, 2], from: [2, 0, 0, 0, 0, 1] });
     let route = Route { ifindex: 5, link, mtu: 1500 };
-    Tx { device: 7, header: header.to_vec(), route, tos: 0xb8, ttl: 63, flow_label: 0xf_1234, mark: 9 }
+    Tx {
+        device: 7,
+        header: header.to_vec(),
+        route,
+        tos: 0xb8,
+        ttl: 63,
+        flow_label: 0xf_1234,
+        mark: 9,
+        cutter: NonZeroU32::new(11),
+    }
 }
 
 /// The headers that a packet of the session begins with.

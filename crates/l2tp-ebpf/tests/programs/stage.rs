@@ -104,6 +104,7 @@ impl Stage {
                 ttl: 64,
                 flow_label: flow_label(capture, end),
                 mark: 0,
+                cutter: None,
             }),
             rx: Some(Rx { pattern: pattern(capture, end), deliver: Deliver::At(device), zero_csum6: true }),
         }

@@ -103,6 +103,7 @@ impl End {
                 ttl: 64,
                 flow_label: 0,
                 mark: 0,
+                cutter: None,
             }),
             rx: Some(Rx { pattern: form.pattern(host.number), deliver, zero_csum6: true }),
         };

@@ -90,12 +90,12 @@ impl Rtnl {
         self.set(index, LinkAttribute::Mtu(mtu))
     }
 
-    /// Sets how many segments a super-frame may become that a device is given; with 1, the network stack cuts all before.
+    /// Sets how long a super-frame may be that a device is given, in bytes; the network stack cuts what is as long or longer.
     ///
     /// # Errors
-    /// `EINVAL` above 65,535 or the device's own limit, `ENODEV`, `EPERM`.
-    pub fn set_gso_max_segs(&mut self, index: u32, segments: u32) -> io::Result<()> {
-        self.set(index, LinkAttribute::GsoMaxSegs(segments))
+    /// `EINVAL` above the device's own limit, `ENODEV`, `EPERM`.
+    pub fn set_gso_max_size(&mut self, index: u32, bytes: u32) -> io::Result<()> {
+        self.set(index, LinkAttribute::GsoMaxSize(bytes))
     }
 
     /// Puts a device into a group, to be deleted with it.
