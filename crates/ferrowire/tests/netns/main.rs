@@ -18,6 +18,7 @@ mod checksum;
 mod client;
 mod control;
 mod crafted;
+mod cutter;
 mod daemon;
 mod descriptors;
 mod device;

@@ -20,7 +20,7 @@ use crate::wait;
 const NO_CHECKSUMS: &str = "udp6_csum_tx off udp6_csum_rx off";
 
 /// Two hosts whose daemons were told these paths.
-fn pair(a: &str, b: &str) -> Pair {
+pub(crate) fn pair(a: &str, b: &str) -> Pair {
     let mut pair = Pair::without_daemons();
     pair.a.start_daemon_with(&["--path", a]);
     pair.b.start_daemon_with(&["--path", b]);
@@ -28,7 +28,7 @@ fn pair(a: &str, b: &str) -> Pair {
 }
 
 /// With tunnel 1 and session 1.
-fn up(pair: Pair, form: Form, variant: Variant) -> Pair {
+pub(crate) fn up(pair: Pair, form: Form, variant: Variant) -> Pair {
     pair.add_tunnel(form, 1, if form == Form::Udp6 { NO_CHECKSUMS } else { "" });
     pair.add_session(1, 1, variant);
     pair.configure([1]);
@@ -50,19 +50,19 @@ fn told(host: &Host, device: &str) -> String {
     line.unwrap_or_else(|| panic!("no {device} in {all:?}")).to_owned()
 }
 
-fn is_carried(host: &Host) -> bool {
+pub(crate) fn is_carried(host: &Host) -> bool {
     told(host, "pw1").contains(": bpf (")
 }
 
 /// Frames that a device has sent, by its own count.
-fn sent_by(host: &Host, device: &str) -> u64 {
+pub(crate) fn sent_by(host: &Host, device: &str) -> u64 {
     let output = host.run("ip", &["-s", "-j", "link", "show", "dev", device]);
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     told[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
 }
 
 /// The TAP below the first session's device, which only the user path reads.
-fn lower(host: &Host) -> String {
+pub(crate) fn lower(host: &Host) -> String {
     host.links().into_iter().find(|link| link.name.starts_with("l2tplow")).unwrap().name
 }
 
