@@ -89,6 +89,8 @@ impl Tap {
         if self.current_name()? != self.name {
             return Err(Errno::BUSY.into());
         }
+        // The frames wait here; before, there would be 256 queues for them. On a kernel that cannot do without, there are.
+        let _: io::Result<()> = Rtnl::open()?.set_noqueue(self.index);
         let program = spread.program(self.link).as_raw_fd();
         // SAFETY: TUNSETSTEERINGEBPF reads one int, the program's descriptor.
         let status =

@@ -10,7 +10,7 @@ use l2tp_abi::sockaddr::Pppol2tpForm;
 use crate::daemon::FERROWIRE;
 use crate::form::Form;
 use crate::host::Host;
-use crate::pair::{Pair, inner4, inner6, session_ids, tunnel_ids};
+use crate::pair::{Pair, inner4, inner6, session_ids, session_words, tunnel_ids, tunnel_words};
 use crate::ppp_call::Call;
 use crate::require;
 use crate::tcp::transfer;
@@ -235,13 +235,15 @@ fn nothing_is_left() {
     }
     let mut pair = Pair::without_daemons();
     pair.a.start_daemon_with(&["--path", "user", "--workers", "2", "--queues", "2"]);
-    pair.a.l2tp(&crate::pair::tunnel_words(Form::Udp4, 1, 1));
+    // And the tunnel's socket.
+    let before = pair.a.daemon().descriptors() + 1;
+    pair.a.l2tp(&tunnel_words(Form::Udp4, 1, 1));
     let (tunnel, session) = (tunnel_ids(1).0, session_ids(1).0);
-    let before = pair.a.daemon().descriptors();
     for by_hand in [true, false, true] {
-        pair.a.l2tp(&crate::pair::session_words(1, 1, 1));
-        assert_eq!(pair.a.daemon().descriptors(), before + 2, "a descriptor a queue");
+        pair.a.l2tp(&session_words(1, 1, 1));
+        wait::until("there is a descriptor a queue", || pair.a.daemon().descriptors() == before + 2);
         pair.a.ip("link set pw1 up");
+        assert!(pair.a.ip("link show pw1").contains(" qdisc noqueue "), "256 queues of the kernel's");
         if by_hand {
             pair.a.ip("link del pw1");
         } else {
