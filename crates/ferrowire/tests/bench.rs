@@ -94,8 +94,10 @@ fn host_suffices() -> bool {
     if !geteuid().is_root() {
         return skip("root");
     }
-    if Command::new("ethtool").arg("--version").stdout(Stdio::null()).status().is_err() {
-        return skip("ethtool");
+    for program in ["ethtool", "iperf3"] {
+        if Command::new(program).arg("--version").stdout(Stdio::null()).status().is_err() {
+            return skip(program);
+        }
     }
     let doctor = Command::new(FERROWIRE).arg("doctor").output().unwrap();
     doctor.status.success()
@@ -167,6 +169,28 @@ fn a_short_run_gives_the_same_figures_everywhere() {
         "{output:?}"
     );
     assert_well_formed(&fs::read_to_string(svg).unwrap());
+}
+
+/// What iperf3 says it has received is what is shown.
+#[test]
+fn iperf3_is_asked() {
+    if !host_suffices() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let [json, svg] = ["out.json", "out.svg"].map(|name| folder.path().join(name));
+    let words = "--rounds 1 --only user-udp4 --tests iperf1,iperf4 --underlay veth --json";
+    let output = Run::new("iperf", &words.split(' ').collect::<Vec<_>>()).finish_with(&json, &svg);
+    assert!(output.status.success(), "{output:?}");
+    let json: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+    let rows = json["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4, "{json:#}");
+    for row in rows {
+        let sample = &row["samples"][0];
+        assert!(sample["bytes"].as_u64().unwrap() > 1 << 20, "{row:#}");
+        assert!((0.9..3.0).contains(&sample["seconds"].as_f64().unwrap()), "{row:#}");
+        assert!(sample["cpu_seconds"].as_f64().unwrap() > 0.0, "{row:#}");
+    }
 }
 
 impl Run {

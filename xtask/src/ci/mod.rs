@@ -42,15 +42,21 @@ pub(crate) fn run() -> Result<()> {
     let mut outcome = Outcome::default();
     let everything = ["test", "--workspace", "--locked", "--no-fail-fast", "--", "--show-output"];
     let tested = step("tests", || test(&mut cargo(&everything), &mut outcome));
-    // By default BPF carries what it can. These say nothing of a path, or all of one.
-    let network = ["test", "--package", "ferrowire", "--test", "netns", "--locked", "--no-fail-fast"];
-    let mut by_workers = cargo(&network);
-    by_workers.args(["--", "--show-output", "--skip", "exec::", "--skip", "path::"]);
-    by_workers.env("FERROWIRE_TEST_PATH", "user");
-    let tested = tested.and(step("tests on the user path", || test(&mut by_workers, &mut outcome)));
+    // By default BPF carries what it can.
+    let by_workers = step("tests on the user path", || test(&mut on_path("user"), &mut outcome));
+    let changing = step("tests while paths change", || test(&mut on_path("changing"), &mut outcome));
     println!("\n{:.0} s in all", start.elapsed().as_secs_f32());
     println!("{outcome}");
-    tested
+    tested.and(by_workers).and(changing)
+}
+
+/// The tests between namespaces, but for those that say themselves what is to carry sessions, or have another who says it.
+fn on_path(path: &str) -> Command {
+    let mut tests =
+        cargo(&["test", "--package", "ferrowire", "--test", "netns", "--locked", "--no-fail-fast"]);
+    tests.args(["--", "--show-output", "--skip", "exec::", "--skip", "path::"]);
+    tests.env("FERROWIRE_TEST_PATH", path);
+    tests
 }
 
 fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {

@@ -10,7 +10,7 @@ use super::cpu::{Elapsed, Reading};
 use super::echo::{Echo, RoundTrips};
 use super::load::Load;
 use super::site::Site;
-use super::{flood, tcp};
+use super::{flood, iperf, tcp};
 
 /// A kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -20,6 +20,10 @@ pub(super) enum Test {
     Tcp1,
     /// Four TCP streams
     Tcp4,
+    /// One TCP stream of iperf3; only if asked for
+    Iperf1,
+    /// Four TCP streams of iperf3; only if asked for
+    Iperf4,
     /// Datagrams of 64 bytes of payload, as many as the sender can send
     Udp64,
     /// The same with IP packets of 64, 576 and 1400 bytes, 7 to 4 to 1
@@ -65,6 +69,8 @@ impl Test {
         match self {
             Self::Tcp1 => "tcp1",
             Self::Tcp4 => "tcp4",
+            Self::Iperf1 => "iperf1",
+            Self::Iperf4 => "iperf4",
             Self::Udp64 => "udp64",
             Self::Mix => "mix",
             Self::Light => "light",
@@ -77,6 +83,8 @@ impl Test {
         match self {
             Self::Tcp1 => "TCP, one stream",
             Self::Tcp4 => "TCP, four streams",
+            Self::Iperf1 => "iperf3, one stream",
+            Self::Iperf4 => "iperf3, four streams",
             Self::Udp64 => "UDP, 64 bytes",
             Self::Mix => "UDP, 64 to 1400 bytes",
             Self::Light => "round trips, nothing else",
@@ -99,6 +107,8 @@ impl Test {
         let sample = match self {
             Self::Tcp1 => flow(&mut tcp::start(site, 1)?, duration),
             Self::Tcp4 => flow(&mut tcp::start(site, 4)?, duration),
+            Self::Iperf1 => iperf::run(site, 1, duration),
+            Self::Iperf4 => iperf::run(site, 4, duration),
             Self::Udp64 => flow(&mut flood::start(site, &[64])?, duration),
             Self::Mix => flow(&mut flood::start(site, &MIX)?, duration),
             Self::Light => round_trips(site, duration),
@@ -113,7 +123,7 @@ impl Test {
 }
 
 impl Sample {
-    fn of(elapsed: Elapsed) -> Self {
+    pub(super) fn of(elapsed: Elapsed) -> Self {
         let Elapsed { seconds, cpu_seconds, foreign_seconds } = elapsed;
         Self { seconds, cpu_seconds, foreign_seconds, ..Self::default() }
     }

@@ -1,7 +1,7 @@
 //! `ferrowire bench`: what carrying frames costs, beside other ways to carry them, all in one run.
 //!
 //! A [`design`] is a way to carry frames; set up between two hosts of its own it is a [`site`]. A [`measure`] is traffic on it
-//! ([`tcp`], [`flood`], [`echo`], each to a [`far`] process) and what [`cpu`] says that it took. [`rounds`] puts all of that in turn, from a thread of its
+//! ([`tcp`], [`flood`], [`echo`], each to a [`far`] process, and [`iperf`]) and what [`cpu`] says that it took. [`rounds`] puts all of that in turn, from a thread of its
 //! own, and [`results`] makes of it what [`table`] and [`plot`] show. As with the demo, whatever ends the process ends the daemons, and nothing
 //! that was made has a name outside.
 
@@ -11,6 +11,7 @@ mod echo;
 mod ethtool;
 mod far;
 mod flood;
+mod iperf;
 mod load;
 mod machine;
 mod measure;

@@ -24,7 +24,7 @@ impl Controlled {
     pub(crate) fn start() -> Self {
         let kind = (AddressFamily::Unix, SockType::SeqPacket);
         let (near, far) = socketpair(kind.0, kind.1, None, SockFlag::SOCK_CLOEXEC).unwrap();
-        set_socket_timeout(&near, Timeout::Recv, Some(Duration::from_secs(20))).unwrap();
+        set_socket_timeout(&near, Timeout::Recv, Some(Duration::from_secs(60))).unwrap();
         fcntl_setfd(&far, FdFlags::empty()).unwrap();
         let number = far.as_raw_fd().to_string();
         let daemon = Host::new().here(|| Daemon::start(&["--control-fd", &number]));

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::wait;
+use crate::{changes, wait};
 
 pub(crate) const FERROWIRE: &str = env!("CARGO_BIN_EXE_ferrowire");
 
@@ -19,7 +19,7 @@ pub(crate) struct Daemon {
 /// What the tests were told of the path.
 fn path(words: &[&str]) -> Vec<String> {
     let told = std::env::var("FERROWIRE_TEST_PATH").ok().filter(|_| !words.contains(&"--path"));
-    told.map(|path| vec!["--path".to_owned(), path]).unwrap_or_default()
+    told.filter(|_| !changes::are_wanted()).map(|path| vec!["--path".to_owned(), path]).unwrap_or_default()
 }
 
 impl Daemon {

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use l2tp_io::netns::NetNs;
 use l2tp_io::rtnl::{Link, Rtnl};
 
+use crate::changes::Changes;
 use crate::daemon::{Daemon, FERROWIRE};
 use crate::door::Door;
 use crate::wait;
@@ -13,6 +14,8 @@ use crate::wait;
 /// Removes what it has when it is dropped.
 pub(crate) struct Host {
     pub(crate) netns: NetNs,
+    /// Ended before the daemon is.
+    changes: Option<Changes>,
     daemon: Option<Daemon>,
 }
 
@@ -37,6 +40,8 @@ impl Host {
 
     pub(crate) fn start_daemon_with(&mut self, words: &[&str]) {
         self.daemon = Some(self.here(|| Daemon::start(words)));
+        // A test that says what is to carry sessions goes by that.
+        self.changes = if words.contains(&"--path") { None } else { self.here(Changes::start) };
     }
 
     pub(crate) fn daemon(&mut self) -> &mut Daemon {
@@ -45,6 +50,7 @@ impl Host {
 
     /// Kills the daemon, if there is one, as by kill -9.
     pub(crate) fn kill_daemon(&mut self) {
+        self.changes = None;
         self.daemon = None;
     }
 
@@ -149,6 +155,6 @@ impl Host {
 /// A namespace that is there.
 impl From<NetNs> for Host {
     fn from(netns: NetNs) -> Self {
-        Self { netns, daemon: None }
+        Self { netns, changes: None, daemon: None }
     }
 }

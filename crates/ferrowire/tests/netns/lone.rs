@@ -53,7 +53,7 @@ impl Lone {
     pub(crate) fn sent(&self, frame: &[u8]) -> Vec<u8> {
         self.session.write(frame).unwrap();
         let mut buffer = [0; 2000];
-        let length = self.peer.recv(&mut buffer).unwrap();
+        let length = wait::undisturbed(|| self.peer.recv(&mut buffer)).unwrap();
         buffer[..length].to_vec()
     }
 }

@@ -13,6 +13,7 @@
 )]
 
 mod capture;
+mod changes;
 mod checksum;
 mod client;
 mod control;

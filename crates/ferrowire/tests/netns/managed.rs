@@ -81,7 +81,7 @@ fn add(pair: &Pair, form: Form, n: u16, k: u8) -> [UdpSocket; 2] {
 /// What a program receives next.
 fn next(socket: &UdpSocket) -> Vec<u8> {
     let mut buffer = [0; 2000];
-    let length = socket.recv(&mut buffer).unwrap();
+    let length = wait::undisturbed(|| socket.recv(&mut buffer)).unwrap();
     buffer[..length].to_vec()
 }
 

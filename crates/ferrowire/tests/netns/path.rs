@@ -1,5 +1,6 @@
 //! What carries sessions: BPF programs where they can, the workers where they cannot, and one in place of the other at any moment.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -235,6 +236,66 @@ fn why_not() {
     assert_eq!(said, "ferrowire: BPF cannot carry it: its tunnel sends UDP checksums\n");
     let unknown = pair.a.run(FERROWIRE, &["path", "user", "--dev", "pw9"]);
     assert!(!unknown.status.success());
+}
+
+/// Numbered datagrams, while both ends change their paths all the time: each arrives, once.
+fn switch_under_traffic(form: Form) {
+    const COUNT: usize = 6000;
+    let pair = up(pair("auto", "auto"), form, Variant { cookies: (8, 8), ..Variant::PLAIN });
+    let receiver = pair.b.here(|| UdpSocket::bind((inner4(1, 2), 7000)).unwrap());
+    receiver.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+    // Whoever has no processor for a while is not to lose anything.
+    rustix::net::sockopt::set_socket_recv_buffer_size_force(&receiver, 64 << 20).unwrap();
+    let sender = pair.a.here(|| UdpSocket::bind((inner4(1, 1), 0)).unwrap());
+    sender.connect((inner4(1, 2), 7000)).unwrap();
+    let (mut seen, sending) = (vec![0; COUNT], AtomicBool::new(true));
+    std::thread::scope(|scope| {
+        for host in [&pair.a, &pair.b] {
+            scope.spawn(|| {
+                while sending.load(Ordering::Relaxed) {
+                    for word in ["user", "auto"] {
+                        path(host, word);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            for number in 0..COUNT {
+                sender.send(&[&number.to_be_bytes()[..], &[7; 200]].concat()).unwrap();
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        while let Some(number) = receive_number(&receiver) {
+            seen[number] += 1;
+            if !seen.contains(&0) {
+                break;
+            }
+        }
+        sending.store(false, Ordering::Relaxed);
+    });
+    let missed: Vec<_> = (0..COUNT).filter(|number| seen[*number] != 1).collect();
+    assert!(missed.is_empty(), "not once: {missed:?}; {}", path(&pair.a, ""));
+    pair.settle(1, 1);
+}
+
+/// The number of the next datagram; `None` if there comes no other.
+fn receive_number(socket: &UdpSocket) -> Option<usize> {
+    let mut buffer = [0; 300];
+    match wait::undisturbed(|| socket.recv(&mut buffer)) {
+        Ok(208) => Some(usize::from_be_bytes(*buffer.first_chunk().unwrap())),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn nothing_is_lost_when_the_path_changes() {
+    if !require::fast_path() {
+        return;
+    }
+    for form in [Form::Udp4, Form::Ip6] {
+        switch_under_traffic(form);
+    }
 }
 
 /// Streams go on while both ends change their paths all the time.

@@ -1,5 +1,6 @@
 //! Waiting for what comes in its own time.
 
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a machine that has much else to do.
@@ -23,5 +24,15 @@ pub(crate) fn within(time: Duration, mut is_so: impl FnMut() -> bool) -> bool {
             return false;
         }
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A receive with a timeout, which a signal for any thread of this process may end (signal(7)): taken up again then.
+pub(crate) fn undisturbed<T>(mut receive: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match receive() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
