@@ -266,7 +266,7 @@ fn more_queues_than_workers_are_refused() {
     }
     let host = Host::new();
     for queues in ["0", "3"] {
-        let output = host.run(FERROWIRE, &["daemon", "--workers", "2", "--queues", queues]);
+        let output = host.run("timeout", &["20", FERROWIRE, "daemon", "--workers", "2", "--queues", queues]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success() && said.contains("from 1 to"), "{said}");
     }
