@@ -36,7 +36,7 @@ pub(crate) struct DaemonArgs {
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
     /// Queues of each device, so that as many of these threads send what goes through it, a flow always by the same; each costs a
-    /// descriptor, and a device with several some MiB. Takes CAP_BPF
+    /// descriptor, and a device with several 0.2 MiB. Takes CAP_BPF
     #[arg(long, value_name = "N", default_value_t = 1)]
     queues: usize,
     /// What carries sessions: the daemon's workers, BPF programs in the kernel's network stack, or whatever is best for each
