@@ -13,6 +13,8 @@ const PROTOCOL_UDP: u8 = 17;
 const PROTOCOL_L2TP: u8 = 115;
 /// How much of a packet is looked at, but for what its frame is: up to the end of the longest pattern.
 const LOOKED_AT: u32 = 14 + 40 + 8 + PATTERN_LEN as u32;
+/// Bytes that an IPv6 header has more than one of IPv4.
+const IPV6_MORE: i32 = 40 - 20;
 /// PPP's address and control fields, network order.
 const ADDRESS_CONTROL: u16 = 0xff03_u16.to_be();
 /// PPP's protocol fields, network order.
@@ -177,8 +179,7 @@ fn deliver_ethernet(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) 
     let protocol = u32::from(skb::split(link[1])[2]);
     let frame = Frame::measure(skb, outer, protocol, frame_at + ETHERNET_LEN, frame_at)?;
     let counters = COUNTERS.get_ptr_mut(&session.handle)?;
-    cut(skb, session, outer, &frame)?;
-    if skb.store(0, &link, ETHERNET_LEN).is_none() {
+    if !cut(skb, outer, &frame)? || skb.store(0, &link, ETHERNET_LEN).is_none() {
         return Some(TC_ACT_SHOT);
     }
     if frame.is_super {
@@ -201,7 +202,9 @@ fn deliver_ppp(skb: Skb, session: &RxSession, outer: Outer, frame_at: u32) -> Op
     };
     let frame = Frame::measure(skb, outer, protocol, packet_at, packet_at - ETHERNET_LEN)?;
     let counters = COUNTERS.get_ptr_mut(&session.handle)?;
-    cut(skb, session, outer, &frame)?;
+    if !cut(skb, outer, &frame)? {
+        return Some(TC_ACT_SHOT);
+    }
     if frame.is_super {
         skb.set_past(0);
     }
@@ -234,22 +237,24 @@ impl Frame {
     }
 }
 
-/// Takes off all headers but the outer Ethernet header. `None`: the packet is as it was.
+/// Takes off all headers but the outer Ethernet header. `None`: the packet is as it was; `Some(false)`: it is spoilt.
 #[inline(always)]
-fn cut(skb: Skb, session: &RxSession, outer: Outer, frame: &Frame) -> Option<()> {
+fn cut(skb: Skb, outer: Outer, frame: &Frame) -> Option<bool> {
     let fixed = u64::from(BPF_F_ADJ_ROOM_FIXED_GSO);
-    let by = -(frame.cut as i32);
-    let decap = match (outer.flags & layout::IPV6 != 0, frame.protocol) {
-        (false, skb::IPV6) => BPF_F_ADJ_ROOM_DECAP_L3_IPV6,
-        (true, protocol) if protocol != skb::IPV6 => BPF_F_ADJ_ROOM_DECAP_L3_IPV4,
-        _ => 0,
+    let (decap, protocol, more, least) = match (outer.flags & layout::IPV6 != 0, frame.protocol) {
+        (false, skb::IPV6) => (BPF_F_ADJ_ROOM_DECAP_L3_IPV6, skb::IPV6, IPV6_MORE, 40),
+        (true, protocol) if protocol != skb::IPV6 => (BPF_F_ADJ_ROOM_DECAP_L3_IPV4, skb::IPV4, -IPV6_MORE, 20),
+        _ => return (skb.adjust_room(-(frame.cut as i32), fixed) == 0).then_some(true),
     };
-    if skb.adjust_room(by, fixed | u64::from(decap)) == 0 {
-        return Some(());
+    if skb.adjust_room(-(frame.cut as i32), fixed | u64::from(decap)) == 0 {
+        return Some(true);
     }
-    // Before Linux 6.3 there is no telling it what the packet is now. A device that receives an Ethernet frame finds out itself.
-    let finds_out = session.flags & PPP == 0 && (session.flags & ARRIVE != 0 || !frame.is_super);
-    (decap != 0 && finds_out && skb.adjust_room(by, fixed) == 0).then_some(())
+    // Before Linux 6.3 it cannot be told what the packet is now. But what goes can be called the same before.
+    if skb.len() < frame.cut + ETHERNET_LEN + least {
+        return None;
+    }
+    skb.change_protocol(protocol)?;
+    Some(skb.adjust_room(-(frame.cut as i32 + more), fixed) == 0)
 }
 
 #[inline(always)]

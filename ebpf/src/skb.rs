@@ -189,6 +189,14 @@ impl Skb {
         unsafe { helper::bpf_skb_adjust_room(self.0, by, ADJ_ROOM_MAC, flags) }
     }
 
+    /// `bpf_skb_change_proto`: from IPv4 to IPv6 or back. Behind the Ethernet header there are 20 bytes more or less then, which nobody has written.
+    #[inline(always)]
+    pub fn change_protocol(self, protocol: u32) -> Option<()> {
+        // SAFETY: a helper call.
+        let error = unsafe { helper::bpf_skb_change_proto(self.0, protocol as u16, 0) };
+        (error == 0).then_some(())
+    }
+
     /// `bpf_skb_change_head`: `len` bytes more in front, zeros.
     #[inline(always)]
     pub fn change_head(self, len: u32) -> Option<()> {

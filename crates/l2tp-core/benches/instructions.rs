@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark may stop and speaks")]
 
+extern crate alloc;
+
+#[path = "../src/nowhere.rs"]
 mod nowhere;
 
 use std::hint::black_box;
@@ -45,13 +48,13 @@ fn main() {
 
 /// An engine with one tunnel, and sessions from 1 on.
 fn engine(sessions: u32, config: &SessionConfig) -> (Engine<(), ()>, TunnelKey, SessionKey) {
-    let mut engine = Engine::default();
+    let (mut engine, mut host) = (Engine::default(), Nowhere::default());
     let socket = SocketConfig::Descriptor { fd: 3 };
     let tunnel = TunnelConfig { version: 3, tunnel_id: 1, peer_tunnel_id: 2, encap: Encap::Udp, socket };
-    let tunnel = engine.create_tunnel(&mut Nowhere, tunnel, None).unwrap();
+    let tunnel = engine.create_tunnel(&mut host, tunnel, None).unwrap();
     let keys = (1..=sessions).map(|session_id| {
         let config = SessionConfig { session_id, ..config.clone() };
-        engine.create_session(&mut Nowhere, 1, config).unwrap()
+        engine.create_session(&mut host, 1, config).unwrap()
     });
     let last = keys.last().unwrap();
     (engine, tunnel, last)
@@ -60,6 +63,7 @@ fn engine(sessions: u32, config: &SessionConfig) -> (Engine<(), ()>, TunnelKey, 
 /// Packets for sessions without order among them.
 fn receive(sessions: u32, count: u32) {
     let (mut engine, tunnel, _) = engine(sessions, &SessionConfig::ethernet(1, 1));
+    let mut host = Nowhere::default();
     let mut packet = [0_u8; 128];
     v3::emit(&mut packet, Carrier::Udp, 1, &Cookie::NONE, Some(None)).unwrap();
     let mut state = 1_u32;
@@ -68,7 +72,7 @@ fn receive(sessions: u32, count: u32) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let session = (state >> 8) % sessions + 1;
         packet[4..8].copy_from_slice(&session.to_be_bytes());
-        let verdict = engine.handle_udp(Instant(0), tunnel, black_box(&packet), &mut Nowhere);
+        let verdict = engine.handle_udp(Instant(0), tunnel, black_box(&packet), &mut host);
         assert_eq!(verdict, Verdict::Taken);
     }
 }
@@ -77,11 +81,12 @@ fn receive(sessions: u32, count: u32) {
 fn numbered(reorder_timeout: Duration, count: u32, number: fn(u32) -> u32) {
     let config = SessionConfig { reorder_timeout, recv_seq: true, ..SessionConfig::ethernet(1, 1) };
     let (mut engine, tunnel, _) = engine(1, &config);
+    let mut host = Nowhere::default();
     let mut packet = [0_u8; 128];
     // The first one sets the number that is expected.
     for ns in std::iter::once(0).chain((0..count).map(|n| number(n) + 1)) {
         v3::emit(&mut packet, Carrier::Udp, 1, &Cookie::NONE, Some(Some(ns))).unwrap();
-        let verdict = engine.handle_udp(Instant(0), tunnel, black_box(&packet), &mut Nowhere);
+        let verdict = engine.handle_udp(Instant(0), tunnel, black_box(&packet), &mut host);
         assert_eq!(verdict, Verdict::Taken);
     }
 }

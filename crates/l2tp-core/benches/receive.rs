@@ -10,6 +10,9 @@
     reason = "a benchmark may stop and speaks"
 )]
 
+extern crate alloc;
+
+#[path = "../src/nowhere.rs"]
 mod nowhere;
 
 use std::hint::black_box;
@@ -25,17 +28,17 @@ const RUNS: usize = 11;
 
 /// Nanoseconds a packet.
 fn run(numbered: bool) -> f64 {
-    let mut engine = Engine::default();
+    let (mut engine, mut host) = (Engine::default(), Nowhere::default());
     let socket = SocketConfig::Descriptor { fd: 3 };
     let config = TunnelConfig { version: 3, tunnel_id: 1, peer_tunnel_id: 2, encap: Encap::Udp, socket };
-    let tunnel = engine.create_tunnel(&mut Nowhere, config, None).unwrap();
-    engine.create_session(&mut Nowhere, 1, SessionConfig::ethernet(7, 8)).unwrap();
+    let tunnel = engine.create_tunnel(&mut host, config, None).unwrap();
+    engine.create_session(&mut host, 1, SessionConfig::ethernet(7, 8)).unwrap();
     let mut packet = [0_u8; 128];
     let start = Clock::now();
     for ns in 0..PACKETS {
         let sublayer = Some(numbered.then_some(ns));
         v3::emit(&mut packet, Carrier::Udp, 7, &Cookie::NONE, sublayer).unwrap();
-        let verdict = engine.handle_udp(Instant(0), tunnel, black_box(&packet), &mut Nowhere);
+        let verdict = engine.handle_udp(Instant(0), tunnel, black_box(&packet), &mut host);
         assert_eq!(verdict, Verdict::Taken);
     }
     start.elapsed().as_secs_f64() * 1e9 / f64::from(PACKETS)

@@ -19,6 +19,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate self as l2tp_core;
 
 pub mod carriage;
 pub mod config;
@@ -27,6 +29,8 @@ pub mod engine;
 pub mod error;
 pub mod host;
 pub mod mtu;
+#[cfg(test)]
+mod nowhere;
 pub mod rx;
 pub mod session;
 pub mod slots;

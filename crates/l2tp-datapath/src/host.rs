@@ -21,6 +21,7 @@ use l2tp_io::spread::Spread;
 use l2tp_io::tap::Tap;
 use l2tp_io::udp::{ProgramSocket, UdpConfig, UdpSocket};
 
+use crate::below::Below;
 use crate::bpf::BpfPath;
 use crate::device::{Device, Upper};
 use crate::l2tpip::Pairs;
@@ -52,8 +53,7 @@ pub struct SystemHost {
     pub(crate) ended: Vec<SessionKey>,
     /// The last that was carried of them below the workers, which their units are to count.
     pub(crate) uncounted: Vec<(SessionKey, Carried)>,
-    /// What carries sessions below the workers; or why nothing does.
-    pub(crate) bpf: Result<BpfPath, String>,
+    pub(crate) below: Below,
     /// The number of the TAP that was made last below another device.
     lowers: u32,
     /// The queues of devices, if they have several.
@@ -69,13 +69,7 @@ struct RawShare {
 
 impl SystemHost {
     pub(crate) fn new(shared: Arc<Shared>, path: Path, spread: Option<Spread>) -> io::Result<Self> {
-        let bpf = match path {
-            Path::User => Err("the daemon was started with --path user".to_owned()),
-            Path::Auto | Path::Bpf => BpfPath::load(path),
-        };
-        if let (Path::Bpf, Err(missing)) = (path, &bpf) {
-            return Err(io::Error::other(missing.clone()));
-        }
+        let below = Below::new(path)?;
         let (reaper, closes, pairs) = (Reaper::start()?, LastClose::open()?, Pairs::new()?);
         let (numbers, sockets, raw) = (Numbers::default(), HashMap::new(), [None, None]);
         let (ended, uncounted) = (Vec::new(), Vec::new());
@@ -89,7 +83,7 @@ impl SystemHost {
             pairs,
             ended,
             uncounted,
-            bpf,
+            below,
             lowers: 0,
             spread,
         })
@@ -113,28 +107,28 @@ impl SystemHost {
         closed.into_iter().filter_map(|cookie| self.shared.managed.tunnel_of(cookie)).collect()
     }
 
-    /// Becomes readable when [`Self::take_changes`] has something to do; there may be nothing of the kind.
+    /// Becomes readable when [`Self::take_changes`] has something to do.
     #[must_use]
-    pub fn network_events(&self) -> Option<BorrowedFd<'_>> {
-        self.bpf.as_ref().ok().map(BpfPath::events)
+    pub fn network_events(&self) -> BorrowedFd<'_> {
+        self.below.events()
     }
 
     /// When [`Self::look_around`] wants to be called.
     #[must_use]
     pub fn follow_after(&self) -> Option<Duration> {
-        self.bpf.as_ref().ok().and_then(BpfPath::follow_after)
+        self.below.found().ok().and_then(BpfPath::follow_after)
     }
 
     /// Looks for what no message tells of: programs' sockets that were connected anew, paths that have become narrower.
     pub fn look_around(&mut self) {
-        if let Ok(bpf) = &mut self.bpf {
+        if let Some(bpf) = self.below.get() {
             bpf.look_around();
         }
     }
 
     /// Hears what has changed on the network. Devices that were deleted are told by [`crate::Datapath::take_lost_devices`].
     pub fn take_changes(&mut self) {
-        let Ok(bpf) = &mut self.bpf else { return };
+        let Some(bpf) = self.below.get() else { return };
         for (session, device) in bpf.take_changes() {
             self.shared.lose_device(&device, session);
         }
@@ -143,18 +137,15 @@ impl SystemHost {
     /// Finds the right path for sessions that were made or changed, and for those of which the network says something new: as
     /// many as packets may wait for. Says whether there are more.
     pub fn place_sessions(&mut self, engine: &mut NetEngine) -> bool {
-        match &mut self.bpf {
-            Ok(bpf) => bpf.place_some(engine, &self.shared),
-            Err(_) => {
-                let _none_is_placed = (engine.take_changed(), lock(&self.shared.ppp).ppp.take_changed());
-                false
-            }
-        }
+        let mut changed = engine.take_changed();
+        changed.extend(lock(&self.shared.ppp).ppp.take_changed());
+        let bpf = if changed.is_empty() { self.below.get() } else { self.below.load() };
+        bpf.is_some_and(|bpf| bpf.place_some(engine, &self.shared, changed))
     }
 
     /// Tidies up behind sessions that BPF does not carry any more, when they are many. May take some 20 ms: not with the engine in hand.
     pub fn settle_paths(&mut self) {
-        if let Ok(bpf) = &mut self.bpf {
+        if let Some(bpf) = self.below.get() {
             bpf.settle();
         }
     }
@@ -234,7 +225,7 @@ impl SystemHost {
     fn create_pair(&mut self, request: &DeviceRequest<'_>, mtu: u32) -> io::Result<(Tap, Option<Upper>)> {
         self.await_names(request.name);
         if request.vlan.is_none()
-            && let Ok(bpf) = &mut self.bpf
+            && let Some(bpf) = self.below.load()
         {
             let lower = create_lower(&mut self.lowers, self.spread.as_ref())?;
             let address = bpf.prepare_lower(lower.index())?;
@@ -366,7 +357,7 @@ impl Host for SystemHost {
             self.numbers.give_back(device.name());
             errno(&error)
         })?;
-        if let Ok(bpf) = &mut self.bpf {
+        if let Some(bpf) = self.below.get() {
             bpf.watch(key, &device);
         }
         let name = device.name().to_owned();
@@ -374,7 +365,7 @@ impl Host for SystemHost {
     }
 
     fn destroy_device(&mut self, _: SessionKey, device: Self::Device) {
-        if let Ok(bpf) = &mut self.bpf {
+        if let Some(bpf) = self.below.get() {
             bpf.forget(&device);
         }
         self.numbers.give_back(device.name());
@@ -386,30 +377,30 @@ impl Host for SystemHost {
     }
 
     fn take_carried(&mut self, key: SessionKey) -> Carried {
-        self.bpf.as_mut().map(|bpf| bpf.take_carried(key)).unwrap_or_default()
+        self.below.get().map(|bpf| bpf.take_carried(key)).unwrap_or_default()
     }
 
     fn stop_carrying(&mut self, key: SessionKey) -> Carried {
-        let Ok(bpf) = &mut self.bpf else { return Carried::default() };
+        let Some(bpf) = self.below.get() else { return Carried::default() };
         let (carried, packets) = bpf.remove(key);
         self.uncounted.extend(packets.map(|packets| (key, packets)));
         carried
     }
 
     fn set_path(&mut self, key: Option<SessionKey>, path: Path) -> Result<(), Errno> {
-        match &mut self.bpf {
-            Ok(bpf) => bpf.set_wanted(key, path),
-            Err(_) if path == Path::Bpf => return Err(Errno::EOPNOTSUPP),
+        match self.below.load() {
+            Some(bpf) => bpf.set_wanted(key, path),
+            None if path == Path::Bpf => return Err(Errno::EOPNOTSUPP),
             // There is but one path.
-            Err(_) => {}
+            None => {}
         }
         Ok(())
     }
 
     fn placement(&self, key: SessionKey) -> Placement {
-        match &self.bpf {
+        match self.below.found() {
             Ok(bpf) => bpf.placement(key),
-            Err(missing) => Placement { wanted: Path::User, carried_by: Path::User, reason: missing.clone() },
+            Err(why) => Placement { wanted: Path::User, carried_by: Path::User, reason: why.to_owned() },
         }
     }
 
@@ -436,7 +427,7 @@ impl Host for SystemHost {
             }
             None => {
                 // A tunnel goes where its socket goes.
-                if let Ok(bpf) = &mut self.bpf {
+                if let Some(bpf) = self.below.get() {
                     bpf.follow();
                 }
                 self.call_l2tpip(caller, request, descriptor.as_ref())

@@ -9,7 +9,7 @@
 //! | `worker` | the loop of a thread: wait, then `ingress` or `egress` |
 //! | `ingress` | datagrams in, frames to devices |
 //! | `egress` | frames in, datagrams to sockets |
-//! | `bpf` | the path below the workers: what BPF programs carry |
+//! | `below`, `bpf` | the path below the workers: what BPF programs carry |
 //! | `l2tpip` | L2TPIP sockets: calls, and control messages both ways |
 //! | `managed` | tunnels on sockets of programs |
 //! | `ppp` | PPP sessions: programs' sockets, `/dev/ppp`, units' devices |
@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod below;
 mod bpf;
 pub mod device;
 mod egress;

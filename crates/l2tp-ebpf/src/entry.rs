@@ -9,6 +9,8 @@ use crate::{Carrier, Deliver, Pattern, Payload, Refused, Rx, Session, Tx};
 
 const PROTOCOL_UDP: u8 = 17;
 const PROTOCOL_L2TP: u8 = 115;
+/// The longest cookie, in bytes (RFC 3931 4.1).
+const COOKIE_MAX: usize = 8;
 /// PPP's address and control, and its protocol field of an IPv4 packet.
 const PPP_IPV4: [u8; 4] = [0xff, 0x03, 0x00, 0x21];
 /// `BPF_F_ADJ_ROOM_*`, include/uapi/linux/bpf.h.
@@ -58,7 +60,8 @@ pub(crate) fn tx_session(session: &Session, tx: &Tx, handle: u32) -> Result<(u32
         flags |= LINK;
     }
     let headers_len = u32::try_from(headers.len()).map_err(|_| Refused::Header)?;
-    if tx.route.mtu <= headers_len - ETHERNET_LEN + ETHERNET_LEN {
+    // The frame's own Ethernet header is as long as that in front, which does not count.
+    if tx.route.mtu <= headers_len {
         return Err(Refused::Mtu);
     }
     let mut padded = [0; HEADERS_MAX];
@@ -97,6 +100,7 @@ pub(crate) fn rx_session(session: &Session, rx: &Rx, handle: u32) -> Result<(RxK
             message.expect(&ids, &[0xff; 4])?;
             (2, ids)
         }
+        Pattern::V3 { cookie, .. } if cookie.len() > COOKIE_MAX => return Err(Refused::Header),
         Pattern::V3 { session_id, cookie, sublayer } => {
             let starts: [u8; 4] = if flags & UDP == 0 { [0; 4] } else { [0x80, 0x0f, 0, 0] };
             message.expect(&[0, 3, 0, 0], &starts)?;
@@ -245,3 +249,6 @@ fn room_flags(session: &Session) -> u64 {
     };
     room::FIXED_GSO | room::NO_CSUM_RESET | family | carrier | link
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,22 @@
-//! What a real kernel answered to requests of the l2tp family (`tests/vectors/kernel/errno-oracle.json`), for all who replay
-//! it: the cases as they were recorded, [`build`] for the bytes of their requests, [`answer`] for what answers say.
+//! What a real kernel did (`tests/vectors/kernel`), for all who replay it.
+//!
+//! - what it answered to requests of the l2tp family: [`oracle`] has the cases as they were recorded, [`build`] makes the bytes of their requests, [`answer`]
+//!   tells what answers say
+//! - what it put on the wire: [`captures()`]
+//! - what it did with packets from the wire: [`crafted()`]
 
 #![allow(clippy::unwrap_used, reason = "a recording that cannot be read stops the test")]
 
 mod answer;
+pub mod captures;
+pub mod crafted;
 mod request;
 
 use serde_json::Value;
 
 pub use answer::{Answer, answer};
+pub use captures::captures;
+pub use crafted::crafted;
 pub use request::{Descriptors, FAMILY, attribute_kind, build, kind_at, unhex};
 
 const RECORDING: &str = include_str!("../../vectors/kernel/errno-oracle.json");

@@ -5,51 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 
-use etherparse::{EtherType, Icmpv4Type, IpNumber, SlicedPacket, TransportSlice};
+use etherparse::{EtherType, Icmpv4Type, SlicedPacket, TransportSlice};
 use l2tp_core::drop_reason::DropCounts;
 use l2tp_core::mtu::device_mtu;
 use l2tp_core::{DropReason, Encap, Instant, L2specType, PwType, SessionConfig, Verdict};
+use l2tp_oracle::captures::{Capture, captures};
 use l2tp_sim::Side;
 use l2tp_wire::{Cookie, classify, control, ppp, v2, v3};
-use pcap_file::pcap::PcapReader;
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-struct Vectors {
-    captures: Vec<Capture>,
-}
-
-/// A row of `vectors.json`: the configuration that made a capture. Ethernet rows name their encapsulation, PPP rows their
-/// version.
-#[derive(Deserialize)]
-struct Capture {
-    name: String,
-    encap: Option<String>,
-    version: Option<u8>,
-    #[serde(default)]
-    cookie_sent_by_a: Option<String>,
-    #[serde(default)]
-    cookie_sent_by_b: Option<String>,
-    l2spec: Option<String>,
-    #[serde(default)]
-    seq: serde_json::Value,
-    mtu: Option<u32>,
-    #[serde(default)]
-    ping_ok: Option<bool>,
-    packets: usize,
-    /// The `ip l2tp` commands of side a.
-    #[serde(default)]
-    a: Vec<String>,
-}
-
-/// A packet of a capture.
-struct Packet {
-    from_a: bool,
-    /// What UDP or IP carried: the L2TP packet.
-    l2tp: Vec<u8>,
-}
 
 /// One end of a recorded conversation.
 struct End {
@@ -59,117 +22,30 @@ struct End {
     session: SessionConfig,
 }
 
-fn vectors() -> Vec<Capture> {
-    let vectors: Vectors =
-        serde_json::from_str(include_str!("../../vectors/kernel/vectors.json")).expect("vectors.json");
-    assert!(vectors.captures.len() >= 49);
-    vectors.captures
+fn encap(capture: &Capture) -> Encap {
+    if capture.over_ip { Encap::Ip } else { Encap::Udp }
 }
 
-impl Capture {
-    fn is_ethernet(&self) -> bool {
-        self.encap.is_some()
-    }
-
-    fn is_numbered(&self) -> bool {
-        self.l2spec.as_deref() != Some("none")
-            && (self.seq == "both" || self.seq == "send" || self.seq == true)
-    }
-
-    fn encap(&self) -> Encap {
-        if self.encap.as_deref().is_some_and(|e| e.starts_with("ip")) { Encap::Ip } else { Encap::Udp }
-    }
-
-    /// Whatever `keyword` introduces in the commands of side a.
-    fn number_after(&self, keyword: &str) -> u32 {
-        let commands = self.a.join(" ");
-        let mut words = commands.split_whitespace().skip_while(|word| *word != keyword);
-        words.nth(1).and_then(|word| word.parse().ok()).expect(keyword)
-    }
-
-    /// Our and the peer's tunnel id, our and the peer's session id, of side a.
-    fn ids(&self) -> [u32; 4] {
-        match self.name.as_str() {
-            _ if self.is_ethernet() => {
-                ["tunnel_id", "peer_tunnel_id", "session_id", "peer_session_id"].map(|k| self.number_after(k))
-            }
-            "v2-xl2tpd-full-session" => [25730, 32315, 23140, 51648],
-            _ => [0x1111, 0x2222, 0x3333, 0x4444],
-        }
-    }
-
-    /// Cookies that a and b send. The PPP row with cookies tells them by its name only.
-    fn cookies(&self) -> (Cookie, Cookie) {
-        if self.name == "v3-udp4-ppp-cookie4-noseq" {
-            return (cookie("a1a2a3a4"), cookie("a1a2a3a4"));
-        }
-        let of = |text: &Option<String>| cookie(text.as_deref().unwrap_or_default());
-        (of(&self.cookie_sent_by_a), of(&self.cookie_sent_by_b))
-    }
-
-    /// Sides a and b.
-    fn ends(&self) -> [End; 2] {
-        let [tunnel, peer_tunnel, session_id, peer_session_id] = self.ids();
-        let (cookie, peer_cookie) = self.cookies();
-        let a = SessionConfig {
-            pw_type: if self.is_ethernet() { PwType::Eth } else { PwType::Ppp },
-            l2spec: if self.l2spec.as_deref() == Some("none") {
-                L2specType::None
-            } else {
-                L2specType::Default
-            },
-            cookie,
-            peer_cookie,
-            send_seq: self.seq == "both" || self.seq == "send" || self.seq == true,
-            recv_seq: self.seq == "both" || self.seq == "recv" || self.seq == true,
-            ..SessionConfig::ethernet(session_id, peer_session_id)
-        };
-        let b = SessionConfig {
-            session_id: peer_session_id,
-            peer_session_id: session_id,
-            cookie: peer_cookie,
-            peer_cookie: cookie,
-            ..a.clone()
-        };
-        let (version, encap) = (self.version.unwrap_or(3), self.encap());
-        [
-            End { version, encap, ids: (tunnel, peer_tunnel), session: a },
-            End { version, encap, ids: (peer_tunnel, tunnel), session: b },
-        ]
-    }
-
-    fn packets(&self) -> Vec<Packet> {
-        let path = format!("{}/../vectors/kernel/{}.pcap", env!("CARGO_MANIFEST_DIR"), self.name);
-        let file = std::fs::File::open(PathBuf::from(&path)).expect(&path);
-        let mut reader = PcapReader::new(file).expect(&path);
-        let mut packets = Vec::new();
-        while let Some(packet) = reader.next_packet() {
-            packets.push(self.packet(&packet.expect(&path).data));
-        }
-        assert_eq!(packets.len(), self.packets, "{}", self.name);
-        packets
-    }
-
-    /// Takes the outer headers off. Side a's MAC address is 02:00:00:00:0a:01.
-    fn packet(&self, frame: &[u8]) -> Packet {
-        let outer = SlicedPacket::from_ethernet(frame).expect("outer headers");
-        let l2tp = match (self.encap(), &outer.transport) {
-            (Encap::Udp, Some(TransportSlice::Udp(udp))) => udp.payload(),
-            (Encap::Ip, None) => {
-                let payload = outer.net.as_ref().unwrap().ip_payload_ref().unwrap();
-                assert_eq!(payload.ip_number, IpNumber(115));
-                payload.payload
-            }
-            other => panic!("{}: {other:?}", self.name),
-        };
-        Packet { from_a: frame[6..12] == [2, 0, 0, 0, 0x0a, 1], l2tp: l2tp.to_vec() }
-    }
+fn is_numbered(capture: &Capture) -> bool {
+    capture.sublayer && capture.send_seq
 }
 
-fn cookie(hex: &str) -> Cookie {
-    let bytes: Vec<u8> =
-        (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
-    Cookie::new(&bytes).unwrap()
+/// Sides a and b.
+fn ends(capture: &Capture) -> [End; 2] {
+    [(0, 1), (1, 0)].map(|(own, peer)| {
+        let (own, peer) = (&capture.ends[own], &capture.ends[peer]);
+        let session = SessionConfig {
+            pw_type: if capture.is_ppp { PwType::Ppp } else { PwType::Eth },
+            l2spec: if capture.sublayer { L2specType::Default } else { L2specType::None },
+            cookie: Cookie::new(&own.cookie).unwrap(),
+            peer_cookie: Cookie::new(&peer.cookie).unwrap(),
+            send_seq: capture.send_seq,
+            recv_seq: capture.recv_seq,
+            ..SessionConfig::ethernet(own.session_id, peer.session_id)
+        };
+        let ids = (own.tunnel_id, peer.tunnel_id);
+        End { version: capture.version, encap: encap(capture), ids, session }
+    })
 }
 
 /// What a data packet says, read by `l2tp-wire` alone.
@@ -207,18 +83,18 @@ fn decode<'a>(receiver: &End, packet: &'a [u8]) -> Decoded<'a> {
 }
 
 /// A control message; one without AVPs has 12 bytes and is too short to be looked at.
-fn is_control(encap: Encap, packet: &Packet) -> bool {
+fn is_control(encap: Encap, message: &[u8]) -> bool {
     match encap {
-        Encap::Udp => matches!(classify::udp(&packet.l2tp), classify::Udp::Control | classify::Udp::Short),
-        Encap::Ip => matches!(classify::ip(&packet.l2tp), classify::Ip::Control { .. }),
+        Encap::Udp => matches!(classify::udp(message), classify::Udp::Control | classify::Udp::Short),
+        Encap::Ip => matches!(classify::ip(message), classify::Ip::Control { .. }),
     }
 }
 
 /// The inner frame as an independent decoder sees it: ARP or ping between the tunnel's own addresses.
-fn check_inner(capture: &Capture, from_a: bool, payload: &[u8]) {
-    let inner = if capture.is_ethernet() {
+fn check_inner(capture: &Capture, from: usize, payload: &[u8]) {
+    let inner = if !capture.is_ppp {
         let packet = SlicedPacket::from_ethernet(payload).expect("inner frame");
-        assert_eq!(payload[6..12], if from_a { [2, 0, 0, 0, 0, 0xa1] } else { [2, 0, 0, 0, 0, 0xb2] });
+        assert_eq!(payload[6..12], [[2, 0, 0, 0, 0, 0xa1], [2, 0, 0, 0, 0, 0xb2]][from]);
         packet
     } else {
         let frame = payload.strip_prefix(&ppp::ADDRESS_CONTROL).expect("FF 03");
@@ -240,7 +116,7 @@ fn check_inner(capture: &Capture, from_a: bool, payload: &[u8]) {
     assert!(ours(ipv4.source) && ours(ipv4.destination));
     let Some(TransportSlice::Icmpv4(ping)) = inner.transport else { panic!("a ping") };
     let request = matches!(ping.icmp_type(), Icmpv4Type::EchoRequest(_));
-    assert_eq!(request, from_a, "a asks, b answers");
+    assert_eq!(request, from == 0, "a asks, b answers");
     assert_eq!(ping.payload().len(), 56);
     if capture.ping_ok.is_some() {
         assert!(ping.payload()[16..].iter().all(|byte| *byte == 0x5a), "the pattern that was sent");
@@ -249,26 +125,27 @@ fn check_inner(capture: &Capture, from_a: bool, payload: &[u8]) {
 
 #[test]
 fn every_packet_decodes_to_the_configuration_that_made_it() {
-    for capture in &vectors() {
-        let ends = capture.ends();
+    for capture in &captures() {
+        let ends = ends(capture);
         let mut next_ns = [0u32; 2];
-        for packet in capture.packets() {
-            if is_control(capture.encap(), &packet) {
-                let header = control::Header::parse(&packet.l2tp).unwrap();
-                assert_eq!((usize::from(header.length), header.flags.version()), (packet.l2tp.len(), 2));
+        for packet in &capture.packets {
+            let message = packet.message();
+            if is_control(encap(capture), message) {
+                let header = control::Header::parse(message).unwrap();
+                assert_eq!((usize::from(header.length), header.flags.version()), (message.len(), 2));
                 continue;
             }
-            let (sender, receiver) = if packet.from_a { (0, 1) } else { (1, 0) };
-            let decoded = decode(&ends[receiver], &packet.l2tp);
+            let (sender, receiver) = (packet.from, 1 - packet.from);
+            let decoded = decode(&ends[receiver], message);
             let session = &ends[receiver].session;
-            let ns = capture.is_numbered().then_some(next_ns[sender]);
+            let ns = is_numbered(capture).then_some(next_ns[sender]);
             next_ns[sender] += 1;
             assert_eq!((decoded.session_id, decoded.ns), (session.session_id, ns), "{}", capture.name);
             assert!(session.peer_cookie.matches(decoded.cookie), "{}", capture.name);
             if let Some(tunnel_id) = decoded.tunnel_id {
                 assert_eq!(u32::from(tunnel_id), ends[receiver].ids.0, "{}", capture.name);
             }
-            check_inner(capture, packet.from_a, decoded.payload);
+            check_inner(capture, sender, decoded.payload);
         }
         assert!(next_ns[0] > 0, "{}: no data", capture.name);
     }
@@ -276,22 +153,22 @@ fn every_packet_decodes_to_the_configuration_that_made_it() {
 
 #[test]
 fn both_ends_replayed_send_the_same_bytes_and_deliver_the_same_frames() {
-    for capture in &vectors() {
-        let ends = capture.ends();
+    for capture in &captures() {
+        let ends = ends(capture);
         let mut sides =
             [0, 1].map(|i| Side::new(ends[i].version, ends[i].encap, ends[i].ids, ends[i].session.clone()));
         let mut sent = [Vec::new(), Vec::new()];
         let mut up = 0;
-        for packet in capture.packets() {
-            let (sender, receiver) = if packet.from_a { (0, 1) } else { (1, 0) };
-            if !is_control(capture.encap(), &packet) {
-                let payload = decode(&ends[receiver], &packet.l2tp).payload;
-                let frame = if capture.is_ethernet() { payload } else { ppp::strip_address_control(payload) };
+        for packet in &capture.packets {
+            let (message, sender, receiver) = (packet.message(), packet.from, 1 - packet.from);
+            if !is_control(encap(capture), message) {
+                let payload = decode(&ends[receiver], message).payload;
+                let frame = if capture.is_ppp { ppp::strip_address_control(payload) } else { payload };
                 let ours = sides[sender].encapsulate(frame).unwrap();
-                assert_eq!(ours, packet.l2tp, "{}: packet {} of {sender}", capture.name, sent[sender].len());
+                assert_eq!(ours, message, "{}: packet {} of {sender}", capture.name, sent[sender].len());
                 sent[sender].push(frame.to_vec());
             }
-            up += u64::from(sides[receiver].receive(Instant(0), &packet.l2tp) == Verdict::Up);
+            up += u64::from(sides[receiver].receive(Instant(0), message) == Verdict::Up);
         }
         for (sender, receiver) in [(0, 1), (1, 0)] {
             let arrived: Vec<_> = sides[receiver].arrived.iter().map(|a| a.frame.clone()).collect();
@@ -299,8 +176,8 @@ fn both_ends_replayed_send_the_same_bytes_and_deliver_the_same_frames() {
             assert_eq!(arrived, if refused { Vec::new() } else { sent[sender].clone() }, "{}", capture.name);
             check_counters(capture, &sides[receiver], sent[sender].len(), refused);
         }
-        let control = capture.packets().iter().filter(|p| is_control(capture.encap(), p)).count();
-        assert_eq!(up, control as u64, "{}: control packets go up", capture.name);
+        let control = capture.packets.iter().filter(|packet| is_control(encap(capture), packet.message()));
+        assert_eq!(up, control.count() as u64, "{}: control packets go up", capture.name);
     }
 }
 
@@ -331,14 +208,14 @@ fn the_counters_of_the_ppp_captures_are_the_kernels() {
         ("v2-udp6-ppp-noseq", 3, 282),
         ("v3-udp4-ppp-cookie4-noseq", 3, 312),
     ];
-    for capture in vectors() {
+    for capture in captures() {
         let Some((_, packets, bytes)) = expected.into_iter().find(|(name, ..)| *name == capture.name) else {
             continue;
         };
-        let [a, _] = capture.ends();
+        let [a, _] = ends(&capture);
         let mut side = Side::new(a.version, a.encap, a.ids, a.session);
-        for packet in capture.packets().iter().filter(|packet| !packet.from_a) {
-            side.receive(Instant(0), &packet.l2tp);
+        for packet in capture.packets.iter().filter(|packet| packet.from == 1) {
+            side.receive(Instant(0), packet.message());
         }
         let stats = side.engine.session(side.session).unwrap().stats;
         assert_eq!((stats.rx_packets, stats.rx_bytes), (packets, bytes), "{}", capture.name);
@@ -348,9 +225,9 @@ fn the_counters_of_the_ppp_captures_are_the_kernels() {
 
 #[test]
 fn devices_get_the_recorded_mtu() {
-    for capture in vectors().iter().filter(|capture| capture.is_ethernet()) {
-        let [a, _] = capture.ends();
-        let is_v4 = capture.encap.as_deref().unwrap().ends_with('4');
+    for capture in captures().iter().filter(|capture| !capture.is_ppp) {
+        let [a, _] = ends(capture);
+        let is_v4 = !capture.is_ipv6;
         let peer = if is_v4 { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) };
         let side = Side::new(a.version, a.encap, a.ids, a.session);
         let session = side.engine.session(side.session).unwrap();

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use anyhow::Context;
 use l2tp_client::ppp::{File, Ppp, Pppol2tpForm, Session, SockaddrPppol2tp};
 use l2tp_io::rtnl::Rtnl;
+use l2tp_io::sockopt;
 
 use crate::stage::{MTU, underlay};
 
@@ -13,6 +14,9 @@ const L2TP_PORT: u16 = 1701;
 /// Outer IP, UDP and L2TPv2 headers, FF 03 and the protocol.
 const HEADER_BYTES: u32 = 20 + 8 + 6 + 4;
 const SESSION_ID: u32 = 1;
+/// `SOL_SOCKET` and `SO_NO_CHECK` of include/uapi/asm-generic/socket.h: without UDP checksums, as xl2tpd and as BPF needs it.
+const SOL_SOCKET: i32 = 1;
+const SO_NO_CHECK: i32 = 11;
 
 /// A tunnel with one session, and the device that it ends in. All are gone with this value.
 pub(super) struct End {
@@ -26,6 +30,7 @@ impl End {
         let peer = SocketAddr::new(underlay(false, 3 - number), L2TP_PORT);
         let udp = UdpSocket::bind((underlay(false, number), L2TP_PORT))?;
         udp.connect(peer)?;
+        sockopt::set(&udp, SOL_SOCKET, SO_NO_CHECK, 1)?;
         let address = |session| SockaddrPppol2tp {
             form: Pppol2tpForm::of(true, true),
             pid: 0,

@@ -83,9 +83,7 @@ impl Service {
         poller.add(datapath.alarm(), ALARM, Interest::Read)?;
         poller.add(host.closes(), CLOSES, Interest::Read)?;
         poller.add(host.socket_events(), SOCKETS, Interest::Read)?;
-        if let Some(events) = host.network_events() {
-            poller.add(events, NETWORK, Interest::Read)?;
-        }
+        poller.add(host.network_events(), NETWORK, Interest::Read)?;
         let (callers, next_caller) = (BTreeMap::new(), FIRST_CALLER);
         let buffer = vec![0; MAX_MESSAGE];
         Ok(Self { poller, mailbox, exchange, listener, netns, datapath, host, callers, next_caller, buffer })

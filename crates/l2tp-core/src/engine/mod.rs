@@ -128,12 +128,6 @@ impl<S, D> Engine<S, D> {
         core::mem::take(&mut self.changed)
     }
 
-    /// Whether [`Self::take_changed`] has something to tell.
-    #[must_use]
-    pub fn has_changed(&self) -> bool {
-        !self.changed.is_empty()
-    }
-
     /// Takes back the memory of a delivered [`crate::Frame::Held`].
     pub fn recycle(&mut self, frame: alloc::vec::Vec<u8>) {
         self.pool.give_back(frame);

@@ -1,51 +1,16 @@
 //! The table of l2tp-ktest's `seqnum`, packet by packet; the recorded kernel's own cases run in `tests/sim`.
 
-use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use l2tp_abi::errno::Errno;
 use l2tp_wire::{v2, v3};
 
 use crate::config::{Encap, PwType, SessionConfig, SocketConfig, TunnelConfig, VlanId};
 use crate::drop_reason::DropReason;
-use crate::host::{DeviceRequest, Endpoints, Host};
+use crate::nowhere::Nowhere;
 use crate::stats::Stats;
-use crate::{Deliver, Engine, Frame, Instant, SessionKey, TunnelKey};
-
-/// Has what it is asked for.
-struct Yes;
-
-impl Host for Yes {
-    type Socket = ();
-    type Device = ();
-    type Descriptor = ();
-    fn open_socket(&mut self, _: TunnelKey, _: &TunnelConfig, _: Option<()>) -> Result<(), Errno> {
-        Ok(())
-    }
-    fn close_socket(&mut self, _: TunnelKey, (): ()) {}
-    fn endpoints(&self, (): &()) -> Endpoints {
-        let any = core::net::SocketAddr::from(([0, 0, 0, 0], 0));
-        Endpoints { local: any, peer: any, udp_csum: false, zero_csum6_tx: false, zero_csum6_rx: false }
-    }
-    fn route_mtu(&self, (): &()) -> u32 {
-        1500
-    }
-    fn create_device(&mut self, _: SessionKey, r: &DeviceRequest<'_>) -> Result<((), String), Errno> {
-        Ok(((), String::from(r.name)))
-    }
-    fn destroy_device(&mut self, _: SessionKey, (): ()) {}
-}
-
-struct Count(u32);
-
-impl Deliver<()> for Count {
-    fn deliver(&mut self, _: SessionKey, _: Option<&()>, _: Frame) -> bool {
-        self.0 += 1;
-        true
-    }
-}
+use crate::{Engine, Instant, SessionKey, TunnelKey};
 
 struct Bench {
     engine: Engine<(), ()>,
@@ -53,7 +18,7 @@ struct Bench {
     session: SessionKey,
     version: u8,
     now: Instant,
-    out: Count,
+    out: Nowhere,
 }
 
 impl Bench {
@@ -66,11 +31,11 @@ impl Bench {
             encap: Encap::Udp,
             socket: SocketConfig::Descriptor { fd: 3 },
         };
-        let tunnel = engine.create_tunnel(&mut Yes, config, None).unwrap();
+        let tunnel = engine.create_tunnel(&mut Nowhere::default(), config, None).unwrap();
         let mut config = SessionConfig { pw_type: PwType::Ppp, ..SessionConfig::ethernet(7, 8) };
         change(&mut config);
-        let session = engine.create_session(&mut Yes, 1, config).unwrap();
-        Self { engine, tunnel, session, version, now: Instant(0), out: Count(0) }
+        let session = engine.create_session(&mut Nowhere::default(), 1, config).unwrap();
+        Self { engine, tunnel, session, version, now: Instant(0), out: Nowhere::default() }
     }
 
     fn send(&mut self, ns: Option<u32>) {
@@ -180,9 +145,9 @@ fn a_timer_gives_up_what_waits_and_delivers_what_waits_behind() {
     for ns in [0, 2, 3, 4] {
         bench.send(Some(ns));
     }
-    assert_eq!((bench.out.0, bench.engine.waiting(bench.session)), (1, 3));
+    assert_eq!((bench.out.taken, bench.engine.waiting(bench.session)), (1, 3));
     bench.pass(99);
-    assert_eq!(bench.out.0, 1);
+    assert_eq!(bench.out.taken, 1);
     bench.pass(2);
     assert_eq!(bench.counted(), [3, 1, 1, 0], "2 has waited too long; 3 and 4 were not to blame");
     assert_eq!(bench.engine.poll_timeout(), None);
@@ -229,9 +194,9 @@ fn plain_packets_wait_behind_numbered_ones() {
     bench.send(Some(0));
     bench.send(Some(2));
     bench.send(None);
-    assert_eq!(bench.out.0, 1);
+    assert_eq!(bench.out.taken, 1);
     bench.send(Some(1));
-    assert_eq!(bench.out.0, 4);
+    assert_eq!(bench.out.taken, 4);
 }
 
 #[test]
@@ -239,7 +204,7 @@ fn deleting_a_session_frees_what_waits() {
     let mut bench = Bench::new(3, reorder);
     bench.send(Some(0));
     bench.send(Some(2));
-    bench.engine.delete_tunnel(&mut Yes, 1).unwrap();
+    bench.engine.delete_tunnel(&mut Nowhere::default(), 1).unwrap();
     assert_eq!((bench.engine.poll_timeout(), bench.engine.held_bytes), (None, 0));
     assert_eq!(bench.engine.session_count(), 0);
     assert_eq!(bench.engine.counters().drops.get(DropReason::SessionDeleted), 1);
@@ -269,7 +234,7 @@ fn a_vlan_session_takes_its_own_vlan() {
             bench.receive((timeout > 0).then_some(index), frame);
         }
         if timeout > 0 {
-            assert_eq!(bench.out.0, 1);
+            assert_eq!(bench.out.taken, 1);
             bench.receive(Some(1), &packets[0].0);
         }
         let drops = bench.engine.counters().drops;
@@ -277,7 +242,7 @@ fn a_vlan_session_takes_its_own_vlan() {
             let want = packets.iter().filter(|(_, drop)| *drop == Some(reason)).count();
             assert_eq!(drops.get(reason), u64::try_from(want).unwrap(), "{reason:?}");
         }
-        assert_eq!(bench.out.0, if timeout > 0 { 4 } else { 3 });
+        assert_eq!(bench.out.taken, if timeout > 0 { 4 } else { 3 });
         // To the sequence they belong all the same.
         assert_eq!(bench.counted()[..2], [if timeout > 0 { 8 } else { 7 }, 0]);
     }

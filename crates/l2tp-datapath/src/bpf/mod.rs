@@ -194,9 +194,13 @@ impl BpfPath {
     }
 
     /// These are to be placed, and whatever else is due: as many as packets may wait for. Says whether there are more.
-    pub(crate) fn place_some(&mut self, engine: &mut NetEngine, shared: &Shared) -> bool {
-        self.due.extend(engine.take_changed());
-        self.due.extend(lock(&shared.ppp).ppp.take_changed());
+    pub(crate) fn place_some(
+        &mut self,
+        engine: &NetEngine,
+        shared: &Shared,
+        changed: BTreeSet<SessionKey>,
+    ) -> bool {
+        self.due.extend(changed);
         let rest = self.due.iter().nth(PLACED_AT_A_TIME).copied();
         let rest = rest.map(|first| self.due.split_off(&first)).unwrap_or_default();
         let now = std::mem::replace(&mut self.due, rest);

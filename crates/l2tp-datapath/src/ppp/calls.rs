@@ -39,7 +39,7 @@ struct Units<'a> {
 impl Devices for Units<'_> {
     fn create(&mut self, unit: UnitKey, number: u32) -> Result<(), Errno> {
         let tun = self.host.create_tun(&format!("ppp{number}")).map_err(|error| errno(&error))?;
-        if let Ok(bpf) = &mut self.host.bpf {
+        if let Some(bpf) = self.host.below.load() {
             bpf.take_tun(tun.index());
         }
         let device = Arc::new(Device::new(tun, None, None));

@@ -35,7 +35,7 @@ impl SystemHost {
     /// Brings the counters of units up to date with what the programs have carried of these sessions. To be called before a unit is
     /// asked, and before a channel leaves it.
     pub(super) fn count_carried(&mut self, state: &mut PppState, sessions: &[SessionKey]) {
-        let Ok(bpf) = &mut self.bpf else { return };
+        let Some(bpf) = self.below.get() else { return };
         for session in sessions {
             let channel = state.sockets.channel(*session);
             if let Some((channel, packets)) = channel.zip(bpf.take_packets(*session)) {

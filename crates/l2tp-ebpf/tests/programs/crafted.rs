@@ -1,4 +1,4 @@
-//! Packets as the peer might send them, made by hand.
+//! Packets as the peer might send them, made by hand or recorded.
 
 use std::net::IpAddr;
 
@@ -38,6 +38,16 @@ impl Crafted {
         }
     }
 
+    /// A frame without IP options that ends with this message.
+    pub(crate) fn recorded(frame: &[u8], message: &[u8]) -> Self {
+        let ip_len = if frame[14] >> 4 == 4 { 20 } else { 40 };
+        let (headers, message) = frame.split_at(frame.len() - message.len());
+        let (ethernet, headers) = headers.split_at(14);
+        let (ip, udp) = headers.split_at(ip_len);
+        let [ethernet, ip, udp, message] = [ethernet, ip, udp, message].map(<[u8]>::to_vec);
+        Self { ethernet, ip, udp, message, padding: Vec::new() }
+    }
+
     /// With the right lengths, and the right checksum of an IPv4 header.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let (mut ip, mut udp) = (self.ip.clone(), self.udp.clone());
@@ -48,6 +58,7 @@ impl Crafted {
         if ip[0] >> 4 == 4 {
             let total = u16::try_from(ip.len() + payload_len).unwrap();
             ip[2..4].copy_from_slice(&total.to_be_bytes());
+            ip[10..12].fill(0);
             let checksum = !sum(&ip);
             ip[10..12].copy_from_slice(&checksum.to_be_bytes());
         } else {

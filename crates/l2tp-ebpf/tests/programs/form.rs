@@ -6,6 +6,8 @@ use l2tp_ebpf::{Carrier, Pattern, Payload};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
     pub(crate) version: u8,
+    /// Whether it carries PPP, as version 2 always does; otherwise Ethernet.
+    pub(crate) is_ppp: bool,
     pub(crate) over_ip: bool,
     pub(crate) is_ipv6: bool,
     /// Bytes of the cookies.
@@ -28,6 +30,7 @@ pub(crate) enum Arrangement {
 /// L2TPv3 over UDP over IPv4, with 8-byte cookies and no sublayer, a TAP.
 pub(crate) const PLAIN: Form = Form {
     version: 3,
+    is_ppp: false,
     over_ip: false,
     is_ipv6: false,
     cookie: 8,
@@ -38,10 +41,10 @@ pub(crate) const PLAIN: Form = Form {
 
 impl Form {
     /// L2TPv2 with PPP.
-    pub(crate) const PPP: Self = Self { version: 2, cookie: 0, ..PLAIN };
+    pub(crate) const PPP: Self = Self { version: 2, is_ppp: true, cookie: 0, ..PLAIN };
 
     pub(crate) fn payload(&self) -> Payload {
-        if self.version == 2 { Payload::Ppp } else { Payload::Ethernet }
+        if self.is_ppp { Payload::Ppp } else { Payload::Ethernet }
     }
 
     /// The names of the user's device, and of a veth's hidden end.
@@ -77,31 +80,36 @@ impl Form {
 
     /// The L2TP header of what host `number` expects.
     pub(crate) fn header(&self, number: u8) -> Vec<u8> {
-        match self.pattern(number) {
-            Pattern::V2 { tunnel_id, session_id } => {
-                [[0, 2], tunnel_id.to_be_bytes(), session_id.to_be_bytes()].concat()
-            }
-            Pattern::V3 { session_id, cookie, sublayer } => {
-                let mut header = if self.over_ip { vec![] } else { vec![0, 3, 0, 0] };
-                header.extend_from_slice(&session_id.to_be_bytes());
-                header.extend_from_slice(&cookie);
-                header.extend_from_slice(if sublayer { &[0; 4] } else { &[] });
-                header
-            }
-        }
+        header(&self.pattern(number), self.over_ip)
     }
 
     /// Bytes of IP, UDP, L2TP and PPP in front of a frame.
     pub(crate) fn overhead(&self) -> u32 {
         let ip = if self.is_ipv6 { 40 } else { 20 };
         let udp = if self.over_ip { 0 } else { 8 };
-        let ppp = if self.version == 2 { 4 } else { 0 };
+        let ppp = if self.is_ppp { 4 } else { 0 };
         ip + udp + u32::try_from(self.header(1).len()).unwrap() + ppp
     }
 
     /// The largest packet in it over an underlay of 1500.
     pub(crate) fn mtu(&self) -> u32 {
-        let ethernet = if self.version == 2 { 0 } else { 14 };
+        let ethernet = if self.is_ppp { 0 } else { 14 };
         1500 - self.overhead() - ethernet
+    }
+}
+
+/// The L2TP header of what looks so.
+pub(crate) fn header(pattern: &Pattern, over_ip: bool) -> Vec<u8> {
+    match pattern {
+        Pattern::V2 { tunnel_id, session_id } => {
+            [[0, 2], tunnel_id.to_be_bytes(), session_id.to_be_bytes()].concat()
+        }
+        Pattern::V3 { session_id, cookie, sublayer } => {
+            let mut header = if over_ip { vec![] } else { vec![0, 3, 0, 0] };
+            header.extend_from_slice(&session_id.to_be_bytes());
+            header.extend_from_slice(cookie);
+            header.extend_from_slice(if *sublayer { &[0; 4] } else { &[] });
+            header
+        }
     }
 }

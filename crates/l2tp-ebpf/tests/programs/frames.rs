@@ -1,13 +1,17 @@
 //! Single frames through every form: each byte on the wire, at the other end, and counted.
 
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
 use l2tp_ebpf::Counters;
 
+use crate::cut::{check, settled};
 use crate::decode::check_headers;
 use crate::form::{Arrangement, Form, PLAIN};
 use crate::host::UNDERLAY;
 use crate::packet::{PacketSocket, frame, ipv4_frame, ipv6_frame, tagged_frame};
 use crate::require;
-use crate::tunnel::{DEVICE, Tunnel};
+use crate::tunnel::{DEVICE, Tunnel, addresses};
 
 /// Every form of tunnels of this kind.
 fn forms(over_ip: bool, is_ipv6: bool) -> Vec<Form> {
@@ -89,4 +93,44 @@ fn over_ipv4() {
 #[test]
 fn over_ipv6() {
     are_carried(forms(true, true));
+}
+
+/// Datagrams of both families, short and as long as they may be, in PPP.
+fn are_carried_in_ppp(form: Form) {
+    let tunnel = Tunnel::new(form);
+    let [a, b] = &tunnel.hosts;
+    let wire = PacketSocket::open(b, UNDERLAY);
+    let (_, before) = settled(&tunnel, &wire);
+    let lens = [1, 500, form.mtu() as usize - 48];
+    for (own, peer) in addresses(1).into_iter().zip(addresses(2)) {
+        let [from, to] = [(a, own), (b, peer)]
+            .map(|(host, own)| host.here(|| UdpSocket::bind(SocketAddr::new(own, 0)).unwrap()));
+        to.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        for len in lens {
+            from.send_to(&vec![0xa5; len], to.local_addr().unwrap()).unwrap();
+            let mut received = vec![0; 2000];
+            let received_len = to.recv(&mut received).unwrap();
+            assert_eq!(received[..received_len], vec![0xa5; len], "{form:?}");
+        }
+    }
+    // The hosts have things to say to each other, too.
+    let (packets, after) = settled(&tunnel, &wire);
+    let bytes = packets.iter().map(|packet| check(&form, 1, packet)).sum::<usize>();
+    let (sent, received) = (after[0] - before[0], after[1] - before[1]);
+    assert!(packets.len() >= 2 * lens.len());
+    assert_eq!((sent.tx_packets, sent.tx_bytes), (packets.len() as u64, bytes as u64), "{form:?}");
+    assert_eq!((received.rx_packets, received.rx_bytes), (sent.tx_packets, sent.tx_bytes), "{form:?}");
+}
+
+/// L2TPv3 has PPP over IP, too.
+#[test]
+fn ppp_in_version_3() {
+    if !require::met(&[]) {
+        return;
+    }
+    for (over_ip, is_ipv6) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (cookie, sublayer) in [(0, false), (4, true), (8, false)] {
+            are_carried_in_ppp(Form { is_ppp: true, over_ip, is_ipv6, cookie, sublayer, ..PLAIN });
+        }
+    }
 }

@@ -11,6 +11,9 @@ use l2tp_io::rtnl::Rtnl;
 /// The name of the underlay's devices.
 pub(crate) const UNDERLAY: &str = "under";
 
+/// `IF_OPER_UP`, include/uapi/linux/if.h.
+const OPER_UP: u8 = 6;
+
 pub(crate) struct Host {
     pub(crate) netns: NetNs,
     /// 1 or 2.
@@ -61,13 +64,14 @@ impl Host {
         underlay_addresses(self.number)[usize::from(is_ipv6)]
     }
 
-    /// Waits for the queue of a device whose carrier has just come: until then the kernel drops what is sent.
+    /// Waits for the queue of a veth whose carrier has just come: until then the kernel drops what is sent. Before Linux 6.7 its state may be unknown
+    /// so long.
     pub(crate) fn await_running(&self, index: u32) {
         let up = self.here(|| {
             let mut rtnl = Rtnl::open().unwrap();
             (0..5000).any(|_| {
                 let link = rtnl.link(index).unwrap();
-                let running = link.carrier && [0, 6].contains(&link.operstate);
+                let running = link.carrier && link.operstate == OPER_UP;
                 if !running {
                     std::thread::sleep(Duration::from_millis(1));
                 }

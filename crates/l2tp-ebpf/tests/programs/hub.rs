@@ -44,7 +44,7 @@ impl Hub {
                 rtnl.set_master(port, Some(bridge)).unwrap();
             }
         });
-        b.await_running(second[1].device);
+        second[1].await_running(b);
         Self { tunnel, form, second, third }
     }
 }

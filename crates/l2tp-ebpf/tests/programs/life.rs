@@ -42,7 +42,7 @@ fn frames_that_are_too_long_are_left_to_the_user_path() {
 }
 
 /// What the user path reads, the vnet header first.
-fn read(tap: &l2tp_io::tap::Tap) -> Vec<u8> {
+pub(crate) fn read(tap: &l2tp_io::tap::Tap) -> Vec<u8> {
     let mut buffer = vec![0; 0x2_0000];
     for _ in 0..1000 {
         match tap.read(&mut buffer) {

@@ -15,11 +15,16 @@ mod form;
 mod frames;
 mod host;
 mod hub;
+mod judged;
 mod life;
 mod packet;
+mod recorded;
 mod refusals;
 mod require;
+mod stage;
+mod tagged;
 mod tcp;
 mod tunnel;
+mod up;
 
 mod streams;

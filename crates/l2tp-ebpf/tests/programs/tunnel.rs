@@ -23,6 +23,8 @@ pub(crate) struct Tunnel {
 pub(crate) struct End {
     /// The user's device.
     pub(crate) device: u32,
+    /// The device of the program: the same, or the hidden end of a veth.
+    hooked: u32,
     pub(crate) tap: Option<Tap>,
     pub(crate) session: Session,
     pub(crate) handle: Handle,
@@ -47,7 +49,7 @@ impl Tunnel {
             host.here(|| bring_up(DEVICE, &addresses(host.number)));
         }
         for (host, end) in hosts.iter().zip(&ends) {
-            host.await_running(end.device);
+            end.await_running(host);
         }
         Self { form, hosts, ends }
     }
@@ -108,7 +110,15 @@ impl End {
         let fast = &mut host.fast;
         let handle = fast.insert(&session).unwrap();
         host.netns.within(|| fast.attach_device(hooked, hook)).unwrap().unwrap();
-        Self { device, tap, session, handle }
+        Self { device, hooked, tap, session, handle }
+    }
+
+    /// Waits for both ends of a veth; a TAP or a TUN runs as soon as it is up.
+    pub(crate) fn await_running(&self, host: &Host) {
+        if self.tap.is_none() {
+            host.await_running(self.device);
+            host.await_running(self.hooked);
+        }
     }
 }
 
@@ -118,7 +128,7 @@ pub(crate) fn addresses(number: u8) -> [IpAddr; 2] {
 }
 
 /// The user's device, the device of the program, and what keeps it.
-fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
+pub(crate) fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
     let mut rtnl = Rtnl::open().unwrap();
     let names = form.devices();
     let [name, hidden] = &names;
@@ -130,7 +140,7 @@ fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
         rtnl.set_up(hidden, true).unwrap();
         return (device, hidden, None);
     }
-    let tap = if form.version == 2 { Tap::create_ppp(name, None) } else { Tap::create(name) }.unwrap();
+    let tap = if form.is_ppp { Tap::create_ppp(name, None) } else { Tap::create(name) }.unwrap();
     tap.set_mtu(form.mtu()).unwrap();
     (tap.index(), tap.index(), Some(tap))
 }

@@ -1,14 +1,21 @@
-//! A host without an operating system.
+//! A host without an operating system, for tests and benchmarks, which include this file.
 
-use std::hint::black_box;
-use std::net::SocketAddr;
+use alloc::string::String;
+use core::hint::black_box;
+use core::net::SocketAddr;
 
 use l2tp_abi::errno::Errno;
 use l2tp_core::host::DeviceRequest;
-use l2tp_core::{Deliver, Endpoints, Frame, Host, SessionKey, TunnelConfig, TunnelKey};
+use l2tp_core::{Carried, Deliver, Endpoints, Frame, Host, SessionKey, TunnelConfig, TunnelKey};
 
 /// Has what it is asked for, and takes every frame.
-pub(crate) struct Nowhere;
+#[derive(Debug, Default)]
+pub(crate) struct Nowhere {
+    /// What a path below has carried and nobody has asked for.
+    pub(crate) carried: Carried,
+    /// Frames that it took.
+    pub(crate) taken: u64,
+}
 
 impl Host for Nowhere {
     type Socket = ();
@@ -26,14 +33,18 @@ impl Host for Nowhere {
         1500
     }
     fn create_device(&mut self, _: SessionKey, r: &DeviceRequest<'_>) -> Result<((), String), Errno> {
-        Ok(((), r.name.to_owned()))
+        Ok(((), String::from(r.name)))
     }
     fn destroy_device(&mut self, _: SessionKey, (): ()) {}
+    fn take_carried(&mut self, _: SessionKey) -> Carried {
+        core::mem::take(&mut self.carried)
+    }
 }
 
 impl Deliver<()> for Nowhere {
     fn deliver(&mut self, _: SessionKey, _: Option<&()>, frame: Frame) -> bool {
         black_box(frame);
+        self.taken += 1;
         true
     }
 }
