@@ -87,13 +87,17 @@ pub(crate) fn low16(id: u32) -> u16 {
 impl<D> Session<D> {
     /// Takes `frames` sequence numbers, if it sends any, and returns the first.
     fn next_ns(&mut self, frames: u32) -> Option<u32> {
-        let numbered = self.config.send_seq && (self.is_v2 || self.config.l2spec == L2specType::Default);
-        if !numbered {
+        if !self.sends_numbers() {
             return None;
         }
         let first = self.ns;
         self.ns = first.wrapping_add(frames) & self.ns_max();
         Some(first)
+    }
+
+    /// Whether its packets carry sequence numbers.
+    fn sends_numbers(&self) -> bool {
+        self.config.send_seq && (self.is_v2 || self.config.l2spec == L2specType::Default)
     }
 
     pub(crate) fn template(&self) -> Template {
@@ -113,6 +117,12 @@ impl<D> Session<D> {
 }
 
 impl<S: Clone, D> Engine<S, D> {
+    /// Whether packets of a session are numbered, so that they must leave in the order of their [`Self::handle_tx`].
+    #[must_use]
+    pub fn numbers_packets(&self, key: SessionKey) -> bool {
+        self.sessions.get(key.0).is_some_and(Session::sends_numbers)
+    }
+
     /// Takes the numbers for `frames` frames of a session. `None` if the session is gone.
     ///
     /// The numbers are used up whether or not the frames can be sent, as in the kernel.

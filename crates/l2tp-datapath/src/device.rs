@@ -1,7 +1,7 @@
 //! A network device: of an Ethernet session, or of a PPP unit.
 
 use std::io::{self, IoSlice};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use l2tp_io::offload::Link;
 use l2tp_io::tap::Tap;
@@ -16,7 +16,10 @@ pub struct Device {
     pub(crate) upper: Option<Upper>,
     /// The VLAN whose tag its frames have on the wire, and not here.
     pub(crate) vlan: Option<VlanId>,
-    pub(crate) watch: OnceLock<Watch>,
+    /// Who watches its queues, in their order.
+    pub(crate) watches: Mutex<Vec<Watch>>,
+    /// Whose frames are numbered next, where several workers read from it: numbers must leave in their order.
+    pub(crate) turn: Mutex<()>,
 }
 
 /// A macvlan above a TAP. What the network sends by it comes past the TAP's hooks, where BPF programs can take it, when it has
@@ -29,7 +32,7 @@ pub struct Upper {
 
 impl Device {
     pub(crate) fn new(tap: Tap, upper: Option<Upper>, vlan: Option<VlanId>) -> Self {
-        Self { tap, upper, vlan, watch: OnceLock::new() }
+        Self { tap, upper, vlan, watches: Mutex::default(), turn: Mutex::default() }
     }
 
     /// What its frames begin with.

@@ -14,11 +14,11 @@ use l2tp_sockets::ppp::{self, UnitKey};
 use l2tp_wire::vlan::{TAG_AT, TAG_LEN, VlanId};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use crate::device::Device;
 use crate::loss::Loss;
-use crate::shared::{Shared, lock};
+use crate::shared::{NetEngine, Shared, lock};
 use crate::socket::TunnelSocket;
 use crate::worker::now;
 
@@ -76,11 +76,17 @@ impl Egress {
         }
     }
 
-    /// Sends what waits on a device.
-    pub(crate) fn handle_device(&mut self, shared: &Shared, device: &Device, session: SessionKey) {
+    /// Sends what waits in a queue of a device.
+    pub(crate) fn handle_device(
+        &mut self,
+        shared: &Shared,
+        device: &Device,
+        session: SessionKey,
+        queue: usize,
+    ) {
         for _ in 0..ROUNDS {
-            let error = self.read(shared, device);
-            self.handle_frames(shared, session, 0..self.frames.len(), device.vlan);
+            let error = self.read(shared, device, queue);
+            self.handle_frames(shared, device, session, 0..self.frames.len());
             if let Some(error) = error {
                 if error.kind() != io::ErrorKind::WouldBlock {
                     shared.lose_device(device, session);
@@ -90,10 +96,10 @@ impl Egress {
         }
     }
 
-    /// Sends what waits on the device of a PPP unit.
-    pub(crate) fn handle_unit(&mut self, shared: &Shared, device: &Device, unit: UnitKey) {
+    /// Sends what waits in a queue of the device of a PPP unit.
+    pub(crate) fn handle_unit(&mut self, shared: &Shared, device: &Device, unit: UnitKey, queue: usize) {
         for _ in 0..ROUNDS {
-            let error = self.read(shared, device);
+            let error = self.read(shared, device, queue);
             self.route(shared, unit);
             let mut first = 0;
             while let Some(slot) = self.frames.get(first) {
@@ -101,7 +107,7 @@ impl Egress {
                 let run = self.frames.get(first..).unwrap_or_default();
                 let count = run.iter().take_while(|slot| slot.session == session).count();
                 if let Some(session) = session {
-                    self.handle_frames(shared, session, first..first + count, None);
+                    self.handle_frames(shared, device, session, first..first + count);
                 }
                 first += count;
             }
@@ -135,12 +141,13 @@ impl Egress {
     }
 
     /// Reads frames until there are no more or no room; returns why there are no more.
-    fn read(&mut self, shared: &Shared, device: &Device) -> Option<io::Error> {
+    fn read(&mut self, shared: &Shared, device: &Device, queue: usize) -> Option<io::Error> {
         self.frames.clear();
+        let queue = device.tap.queue(queue)?;
         let mut start = 0;
         while self.frames.len() < FRAMES {
             let room = self.buffer.get_mut(start..start + READ_BYTES)?;
-            let len = match device.tap.read(room) {
+            let len = match queue.read(room) {
                 Ok(len) => len,
                 Err(error) => return Some(error),
             };
@@ -157,25 +164,20 @@ impl Egress {
     }
 
     /// Numbers the frames under one lock, and sends them.
-    fn handle_frames(
-        &mut self,
-        shared: &Shared,
-        session: SessionKey,
-        slots: Range<usize>,
-        vlan: Option<VlanId>,
-    ) {
+    fn handle_frames(&mut self, shared: &Shared, device: &Device, session: SessionKey, slots: Range<usize>) {
         let frames = self.frames.get(slots.clone()).unwrap_or_default();
         let count = frames.iter().map(Slot::segments).sum();
         if count == 0 {
             return;
         }
-        let Some(transmit) = shared.engine().handle_tx(session, count) else { return };
+        let (engine, _turn) = take_turn(shared, device, session);
+        let Some(transmit) = { engine }.handle_tx(session, count) else { return };
         let mut sent = Sent::default();
         let mut number = 0;
         for slot in slots {
             let segments = self.frames.get(slot).map_or(0, Slot::segments);
             for index in 0..segments {
-                self.push(&transmit, number, slot, index, vlan);
+                self.push(&transmit, number, slot, index, device.vlan);
                 number += 1;
                 if self.segments.len() == trains::SEGMENTS {
                     self.send(shared, &transmit.socket, &mut sent);
@@ -221,6 +223,22 @@ impl Egress {
         self.segments.clear();
         self.headers.clear();
     }
+}
+
+/// The engine, and where several workers send numbered packets of one session, the right to be the next: what gets its number
+/// first is to leave first.
+fn take_turn<'a>(
+    shared: &'a Shared,
+    device: &'a Device,
+    session: SessionKey,
+) -> (MutexGuard<'a, NetEngine>, Option<MutexGuard<'a, ()>>) {
+    let engine = shared.engine();
+    if !device.tap.is_spread() || !engine.numbers_packets(session) {
+        return (engine, None);
+    }
+    drop(engine);
+    let turn = lock(&device.turn);
+    (shared.engine(), Some(turn))
 }
 
 /// Appends the headers of a segment of a super-frame and returns where its payload is.

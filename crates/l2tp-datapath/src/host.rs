@@ -17,6 +17,7 @@ use l2tp_core::{Encap, Endpoints, Host, SessionKey, SocketConfig, TunnelConfig, 
 use l2tp_io::last_close::LastClose;
 use l2tp_io::rawip::{Family, RawRoute, RawSocket, probe};
 use l2tp_io::rawudp::RawUdp;
+use l2tp_io::spread::Spread;
 use l2tp_io::tap::Tap;
 use l2tp_io::udp::{ProgramSocket, UdpConfig, UdpSocket};
 
@@ -55,6 +56,8 @@ pub struct SystemHost {
     pub(crate) below: Below,
     /// The number of the TAP that was made last below another device.
     lowers: u32,
+    /// The queues of devices, if they have several.
+    spread: Option<Spread>,
 }
 
 /// The raw socket of a family, open while a tunnel or an L2TPIP socket needs it.
@@ -65,12 +68,25 @@ struct RawShare {
 }
 
 impl SystemHost {
-    pub(crate) fn new(shared: Arc<Shared>, path: Path) -> io::Result<Self> {
+    pub(crate) fn new(shared: Arc<Shared>, path: Path, spread: Option<Spread>) -> io::Result<Self> {
         let below = Below::new(path)?;
         let (reaper, closes, pairs) = (Reaper::start()?, LastClose::open()?, Pairs::new()?);
         let (numbers, sockets, raw) = (Numbers::default(), HashMap::new(), [None, None]);
         let (ended, uncounted) = (Vec::new(), Vec::new());
-        Ok(Self { shared, reaper, numbers, sockets, raw, closes, pairs, ended, uncounted, below, lowers: 0 })
+        Ok(Self {
+            shared,
+            reaper,
+            numbers,
+            sockets,
+            raw,
+            closes,
+            pairs,
+            ended,
+            uncounted,
+            below,
+            lowers: 0,
+            spread,
+        })
     }
 
     /// Waits until every device of a deleted session is gone.
@@ -211,7 +227,7 @@ impl SystemHost {
         if request.vlan.is_none()
             && let Some(bpf) = self.below.load()
         {
-            let lower = create_lower(&mut self.lowers)?;
+            let lower = create_lower(&mut self.lowers, self.spread.as_ref())?;
             let address = bpf.prepare_lower(lower.index())?;
             let raise = |name: &str| bpf.raise(lower.index(), name, address, mtu);
             match create_named(&mut self.numbers, &self.reaper, request.name, raise) {
@@ -219,7 +235,9 @@ impl SystemHost {
                 raised => return Ok((lower, Some(raised?))),
             }
         }
-        let tap = create_named(&mut self.numbers, &self.reaper, request.name, Tap::create)?;
+        let spread = self.spread.as_ref();
+        let create = |name: &str| Tap::create_spread(name, spread);
+        let tap = create_named(&mut self.numbers, &self.reaper, request.name, create)?;
         tap.set_mtu(mtu)?;
         Ok((tap, None))
     }
@@ -233,10 +251,11 @@ impl SystemHost {
 
     /// Makes the device of a PPP unit. As above, its name may be on its way out.
     pub(crate) fn create_tun(&self, name: &str) -> io::Result<Tap> {
-        match Tap::create_ppp(name) {
+        let create = || Tap::create_ppp(name, self.spread.as_ref());
+        match create() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.reaper.pending() > 0 => {
                 self.reaper.settle();
-                Tap::create_ppp(name)
+                create()
             }
             result => result,
         }
@@ -244,9 +263,7 @@ impl SystemHost {
 
     /// Takes a device from the workers, and removes it soon.
     pub(crate) fn remove_device(&self, device: Arc<Device>) {
-        if let Some(watch) = device.watch.get() {
-            self.shared.forget(&device.tap, *watch);
-        }
+        self.shared.forget_device(&device);
         self.reaper.take(device);
     }
 }
@@ -335,16 +352,14 @@ impl Host for SystemHost {
         let mtu = request.mtu.clamp(*TAP_MTU.start(), *TAP_MTU.end());
         let (tap, upper) = self.create_pair(request, mtu).map_err(|error| errno(&error))?;
         let device = Arc::new(Device::new(tap, upper, request.vlan));
-        let watch = self.shared.watch(&device.tap, Source::Device(Arc::clone(&device), key));
-        let watch = watch.map_err(|error| {
+        let source = |queue| Source::Device(Arc::clone(&device), key, queue);
+        self.shared.watch_device(&device, source).map_err(|error| {
             self.numbers.give_back(device.name());
             errno(&error)
         })?;
         if let Some(bpf) = self.below.get() {
             bpf.watch(key, &device);
         }
-        // Empty until now: nobody else has seen the device.
-        let _: Result<(), Watch> = device.watch.set(watch);
         let name = device.name().to_owned();
         Ok((device, name))
     }
@@ -422,10 +437,10 @@ impl Host for SystemHost {
 }
 
 /// Makes the TAP below a device that is seen.
-fn create_lower(number: &mut u32) -> io::Result<Tap> {
+fn create_lower(number: &mut u32, spread: Option<&Spread>) -> io::Result<Tap> {
     loop {
         *number = number.wrapping_add(1);
-        match Tap::create(&format!("{LOWER}{number}")) {
+        match Tap::create_spread(&format!("{LOWER}{number}"), spread) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             created => return created,
         }

@@ -53,6 +53,7 @@ pub use held::Held;
 pub use l2tp_abi::genl::ferrowire::path::Path;
 use l2tp_core::SessionKey;
 use l2tp_io::poller::Waker;
+use l2tp_io::spread::Spread;
 use shared::Shared;
 use worker::Worker;
 
@@ -90,12 +91,13 @@ impl Datapath {
     }
 
     /// A host whose sockets and devices these workers serve, and what BPF programs carry below them: by `path`, sessions of which
-    /// nothing else is said. With [`Path::User`] there are none of these programs.
+    /// nothing else is said. With [`Path::User`] there are none of these programs. With `spread` each device has its queues, which
+    /// are given to as many workers, or to all of them in turn.
     ///
     /// # Errors
     /// Those of starting the thread that removes devices; with [`Path::Bpf`], why there is no such path.
-    pub fn host(&self, path: Path) -> io::Result<SystemHost> {
-        SystemHost::new(Arc::clone(&self.shared), path)
+    pub fn host(&self, path: Path, spread: Option<Spread>) -> io::Result<SystemHost> {
+        SystemHost::new(Arc::clone(&self.shared), path, spread)
     }
 
     /// Becomes readable when [`Self::take_lost_devices`] has something to tell.

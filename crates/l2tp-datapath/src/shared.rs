@@ -36,10 +36,10 @@ pub(crate) enum Source {
     Raw(Arc<RawSocket>),
     /// The raw socket of a family beside the sockets of programs.
     Managed(Arc<RawUdp>),
-    /// The device of a session.
-    Device(Arc<Device>, SessionKey),
-    /// The device of a PPP unit.
-    Unit(Arc<Device>, UnitKey),
+    /// A queue of the device of a session.
+    Device(Arc<Device>, SessionKey, usize),
+    /// A queue of the device of a PPP unit.
+    Unit(Arc<Device>, UnitKey, usize),
 }
 
 /// What one worker watches.
@@ -162,22 +162,50 @@ impl Shared {
         lock(&station.sources).remove(&watch.token);
     }
 
-    /// Stops watching a device that cannot be read any more, and tells the owner of the data path.
+    /// Gives the queues of a device to as many workers; `source` says what each is.
+    pub(crate) fn watch_device(&self, device: &Device, source: impl Fn(usize) -> Source) -> io::Result<()> {
+        // Held until it is whole: a worker may find the device deleted before.
+        let mut watches = lock(&device.watches);
+        for (number, queue) in device.tap.queues().enumerate() {
+            match self.watch(queue, source(number)) {
+                Ok(watch) => watches.push(watch),
+                Err(error) => {
+                    drop(watches);
+                    self.forget_device(device);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a device from the workers; says whether they had it.
+    pub(crate) fn forget_device(&self, device: &Device) -> bool {
+        let watches = std::mem::take(&mut *lock(&device.watches));
+        for (queue, watch) in device.tap.queues().zip(&watches) {
+            self.forget(queue, *watch);
+        }
+        !watches.is_empty()
+    }
+
+    /// Stops watching a device that cannot be read any more, and tells the owner of the data path. All workers that read from it
+    /// come here; the first is enough.
     pub(crate) fn lose_device(&self, device: &Device, session: SessionKey) {
-        lock(&self.lost).push(session);
-        self.raise_alarm(device);
+        if self.forget_device(device) {
+            lock(&self.lost).push(session);
+            self.raise_alarm();
+        }
     }
 
     /// The same for the device of a PPP unit.
     pub(crate) fn lose_unit(&self, device: &Device, unit: UnitKey) {
-        lock(&self.lost_units).push(unit);
-        self.raise_alarm(device);
+        if self.forget_device(device) {
+            lock(&self.lost_units).push(unit);
+            self.raise_alarm();
+        }
     }
 
-    fn raise_alarm(&self, device: &Device) {
-        if let Some(watch) = device.watch.get() {
-            self.forget(&device.tap, *watch);
-        }
+    fn raise_alarm(&self) {
         // As in `stop`.
         let _: io::Result<()> = self.alarm.wake();
     }

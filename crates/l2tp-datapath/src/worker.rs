@@ -55,10 +55,12 @@ impl Worker {
             Some(Source::Udp(socket, tunnel)) => self.ingress.handle_udp(&self.shared, &socket, tunnel),
             Some(Source::Raw(socket)) => self.ingress.handle_raw(&self.shared, &socket),
             Some(Source::Managed(socket)) => self.ingress.handle_managed(&self.shared, &socket),
-            Some(Source::Device(device, session)) => {
-                self.egress.handle_device(&self.shared, &device, session);
+            Some(Source::Device(device, session, queue)) => {
+                self.egress.handle_device(&self.shared, &device, session, queue);
             }
-            Some(Source::Unit(device, unit)) => self.egress.handle_unit(&self.shared, &device, unit),
+            Some(Source::Unit(device, unit, queue)) => {
+                self.egress.handle_unit(&self.shared, &device, unit, queue);
+            }
             None => {}
         }
     }

@@ -35,7 +35,7 @@ impl End {
     fn new(netns: NetNs) -> Self {
         let started = netns.within(|| {
             let datapath = Datapath::start(2).unwrap();
-            let host = datapath.host(l2tp_datapath::Path::User).unwrap();
+            let host = datapath.host(l2tp_datapath::Path::User, None).unwrap();
             (datapath, host)
         });
         let (datapath, host) = started.unwrap();

@@ -6,11 +6,9 @@
 //! session is made to the moment it is deleted, though the socket is out of our hands. Where BPF is not allowed, a classic
 //! filter takes its place, which knows no session and drops all data packets.
 
-mod bpf;
 mod program;
 
-use bpf::Map;
-pub(crate) use bpf::attach_classic;
+use crate::bpf::{self, Map, attach_classic};
 use program::{CLASSIC, filter};
 use rustix::io::Errno;
 use std::io;

@@ -1,7 +1,7 @@
 //! The door to the operating system: everything of Ferrowire that opens, reads or writes a descriptor.
 //!
 //! - [`udp`], [`rawip`], [`batch`]: tunnel sockets, many datagrams per system call, with UDP GSO and GRO
-//! - [`tap`], [`offload`]: the pseudowire's network device and its super-frames
+//! - [`tap`], [`spread`], [`offload`]: the pseudowire's network device, its queues, its super-frames
 //! - [`rawudp`], [`divert`], [`inet_diag`], [`last_close`]: a program's own UDP socket: its data packets, what is left to the program, where
 //!   it is by now, and its end
 //! - [`alive`]: which of the files that were given away are still open
@@ -19,6 +19,7 @@
 
 pub mod alive;
 pub mod batch;
+mod bpf;
 pub mod clock;
 mod cmsg;
 pub mod creds;
@@ -41,6 +42,7 @@ pub mod rtnl;
 pub mod signals;
 mod sockaddr;
 pub mod sockopt;
+pub mod spread;
 pub mod tap;
 #[cfg(test)]
 mod testns;

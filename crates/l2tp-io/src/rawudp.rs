@@ -2,7 +2,7 @@
 //! shared by all tunnels. It sees what the UDP sockets see: packets put together again, out of IPsec, past the firewall.
 
 use crate::batch::{Received, RecvBatch};
-use crate::divert::attach_classic;
+use crate::bpf::attach_classic;
 use crate::offload::checksum::Checksum;
 use crate::rawip::{Family, RawSocket};
 use std::io;

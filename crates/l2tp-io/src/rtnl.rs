@@ -5,6 +5,7 @@ mod changes;
 mod link;
 mod macvlan;
 mod neighbour;
+mod queueing;
 mod route;
 
 pub use changes::{Changes, Seen};

@@ -34,7 +34,7 @@ pub(crate) fn address(host: u8) -> IpAddr {
 
 impl Naive {
     pub(crate) fn start(host: &Host, number: u8) -> Self {
-        let tun = Arc::new(host.here(|| Tap::create_ppp("simple").unwrap()));
+        let tun = Arc::new(host.here(|| Tap::create_ppp("simple", None).unwrap()));
         let off = ["-K", "simple", "tso", "off", "gso", "off", "gro", "off", "tx", "off"];
         let told = host.here(|| Command::new("ethtool").args(off).status().unwrap());
         assert!(told.success());

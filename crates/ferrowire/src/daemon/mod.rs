@@ -14,7 +14,7 @@ mod vigil;
 
 use std::io::Write;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use l2tp_io::door::{DoorStream, NAME};
 use l2tp_io::netns::NetNs;
 use l2tp_io::netns::users::Sight;
@@ -35,6 +35,10 @@ pub(crate) struct DaemonArgs {
     /// Threads that carry frames in each namespace; by default one a processor, up to four
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// Queues of each device, so that as many of these threads send what goes through it, a flow always by the same; each costs a
+    /// descriptor, and a device with several 0.2 MiB. Takes CAP_BPF
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    queues: usize,
     /// What carries sessions: the daemon's workers, BPF programs in the kernel's network stack, or whatever is best for each
     #[arg(long, value_name = "PATH", default_value = "auto")]
     path: crate::path::Word,
@@ -64,9 +68,16 @@ pub(crate) fn run(args: &DaemonArgs) -> anyhow::Result<()> {
     let signals = Signals::block().context("cannot block signals")?;
     let control = args.control_fd.map(DoorStream::inherit).transpose().context("--control-fd")?;
     l2tp_io::limits::allow_many_descriptors();
+    let workers = args.workers.unwrap_or_else(default_workers).max(1);
+    ensure!(
+        (1..=workers).contains(&args.queues),
+        "--queues {}: from 1 to the number of threads that carry frames, {workers} (--workers)",
+        args.queues
+    );
     let settings = Settings {
         door: args.door.as_ref().map_or(NAME, String::as_bytes).to_vec(),
-        workers: args.workers.unwrap_or_else(default_workers),
+        workers,
+        queues: args.queues,
         path: args.path.into(),
     };
     let mut overseer = Overseer::new(signals, control, settings)?;

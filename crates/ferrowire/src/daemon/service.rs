@@ -14,6 +14,7 @@ use l2tp_io::door::{DoorListener, DoorStream, MAX_MESSAGE};
 use l2tp_io::linger::Linger;
 use l2tp_io::netns::NetNs;
 use l2tp_io::poller::{Event, Events, Interest, Poller};
+use l2tp_io::spread::Spread;
 use l2tp_mgmt::netlink::announce_deaths;
 
 use super::caller::{Caller, Notification};
@@ -42,6 +43,8 @@ pub(super) struct Settings {
     pub(super) door: Vec<u8>,
     /// Threads that carry frames.
     pub(super) workers: usize,
+    /// Queues of each device.
+    pub(super) queues: usize,
     /// What carries sessions.
     pub(super) path: Path,
 }
@@ -70,7 +73,10 @@ impl Service {
         let netns = NetNs::current().context("cannot find out the network namespace: is /proc mounted?")?;
         let listener = DoorListener::bind(&settings.door).map_err(door_taken)?;
         let datapath = Datapath::start(settings.workers).context("cannot start the workers")?;
-        let host = datapath.host(settings.path).context("cannot start what carries frames")?;
+        let spread = (settings.queues > 1).then(|| Spread::load(settings.queues)).transpose();
+        let spread =
+            spread.context("--queues takes CAP_BPF, for the program that keeps each flow in one queue")?;
+        let host = datapath.host(settings.path, spread).context("cannot start what carries frames")?;
         let poller = Poller::new().context("cannot make an epoll set")?;
         poller.add(&*mailbox, MAIL, Interest::Read)?;
         poller.add(&listener, LISTENER, Interest::Read)?;

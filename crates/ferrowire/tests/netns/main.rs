@@ -48,6 +48,7 @@ mod ppp_call;
 mod ppp_ends;
 mod ppp_frames;
 mod ppp_races;
+mod queues;
 mod races;
 mod recorded;
 mod reorder;

@@ -43,9 +43,8 @@ impl Devices for Units<'_> {
             bpf.take_tun(tun.index());
         }
         let device = Arc::new(Device::new(tun, None, None));
-        let watch = self.host.shared.watch(&device.tap, Source::Unit(Arc::clone(&device), unit));
-        // Empty until now: nobody else has seen the device.
-        let _: Result<(), _> = device.watch.set(watch.map_err(|error| errno(&error))?);
+        let source = |queue| Source::Unit(Arc::clone(&device), unit, queue);
+        self.host.shared.watch_device(&device, source).map_err(|error| errno(&error))?;
         self.devices.insert(unit, device);
         Ok(())
     }

@@ -141,7 +141,7 @@ pub(crate) fn make_device(form: Form) -> (u32, u32, Option<Tap>) {
         rtnl.set_up(hidden, true).unwrap();
         return (device, hidden, None);
     }
-    let tap = if form.is_ppp { Tap::create_ppp(name) } else { Tap::create(name) }.unwrap();
+    let tap = if form.is_ppp { Tap::create_ppp(name, None) } else { Tap::create(name) }.unwrap();
     tap.set_mtu(form.mtu()).unwrap();
     (tap.index(), tap.index(), Some(tap))
 }

@@ -1,7 +1,11 @@
 //! The filters, instruction by instruction. They see a packet from its UDP header on: the L2TP header is at 8.
 
-use super::bpf::Instruction;
 use super::{NO_TUNNEL, UDP_HEADER};
+use crate::bpf::Instruction;
+use crate::bpf::assembler::{
+    ADD64_IMM, AND64_IMM, Assembler, CALL, EXIT, JA, JEQ_IMM, JLT_IMM, JLT_REG, JNE_REG, JSET_IMM, LD_ABS_H,
+    LD_ABS_W, LD_IMM64, LD_IND_H, LDX_W, MOV64_IMM, MOV64_REG, ST_W, STX_DW, STX_W,
+};
 use std::os::fd::RawFd;
 
 /// Offset of the L2TP header.
@@ -13,27 +17,6 @@ const T: i32 = 0x8000;
 const L: i32 = 0x4000;
 const VERSION: i32 = 0x000f;
 
-/// Instruction codes (include/uapi/linux/bpf.h, bpf_common.h).
-const LD_ABS_W: u8 = 0x20;
-const LD_ABS_H: u8 = 0x28;
-const LD_IND_H: u8 = 0x48;
-const LD_IMM64: u8 = 0x18;
-const LDX_W: u8 = 0x61;
-const STX_W: u8 = 0x63;
-const ST_W: u8 = 0x62;
-const STX_DW: u8 = 0x7b;
-const MOV64_REG: u8 = 0xbf;
-const MOV64_IMM: u8 = 0xb7;
-const ADD64_IMM: u8 = 0x07;
-const AND64_IMM: u8 = 0x57;
-const JA: u8 = 0x05;
-const JEQ_IMM: u8 = 0x15;
-const JNE_REG: u8 = 0x5d;
-const JLT_IMM: u8 = 0xa5;
-const JLT_REG: u8 = 0xad;
-const JSET_IMM: u8 = 0x45;
-const CALL: u8 = 0x85;
-const EXIT: u8 = 0x95;
 /// Source register of an LD_IMM64 that loads a map by its descriptor.
 const PSEUDO_MAP_FD: u8 = 1;
 /// Helper functions.
@@ -50,50 +33,19 @@ enum Label {
     Pass,
 }
 
-/// Instructions, and jumps whose lengths are filled in when all labels are known.
-#[derive(Default)]
-struct Assembler {
-    instructions: Vec<Instruction>,
-    jumps: Vec<(usize, Label)>,
-    labels: Vec<(Label, usize)>,
-}
-
-impl Assembler {
-    fn put(&mut self, code: u8, to: u8, from: u8, offset: i16, immediate: i32) {
-        self.instructions.push(Instruction { code, registers: from << 4 | to, offset, immediate });
-    }
-
-    fn jump(&mut self, code: u8, to: u8, from: u8, immediate: i32, label: Label) {
-        self.jumps.push((self.instructions.len(), label));
-        self.put(code, to, from, 0, immediate);
-    }
-
-    fn label(&mut self, label: Label) {
-        self.labels.push((label, self.instructions.len()));
-    }
-
-    /// Calls the look-up of the key at `offset` of the stack; r0 is where the value is.
-    fn look_up(&mut self, map: RawFd, offset: i32) {
-        self.put(LD_IMM64, 1, PSEUDO_MAP_FD, 0, map);
-        self.put(0, 0, 0, 0, 0);
-        self.put(MOV64_REG, 2, 10, 0, 0);
-        self.put(ADD64_IMM, 2, 0, 0, offset);
-        self.put(CALL, 0, 0, 0, MAP_LOOKUP_ELEM);
-    }
-
-    fn finish(mut self) -> Option<Vec<Instruction>> {
-        for (from, label) in self.jumps {
-            let (_, to) = self.labels.iter().find(|(known, _)| *known == label)?;
-            self.instructions.get_mut(from)?.offset = i16::try_from(to.checked_sub(from + 1)?).ok()?;
-        }
-        Some(self.instructions)
-    }
+/// Appends the call that looks up the key at `offset` of the stack; r0 is where the value is.
+fn look_up(code: &mut Assembler<Label>, map: RawFd, offset: i32) {
+    code.put(LD_IMM64, 1, PSEUDO_MAP_FD, 0, map);
+    code.put(0, 0, 0, 0, 0);
+    code.put(MOV64_REG, 2, 10, 0, 0);
+    code.put(ADD64_IMM, 2, 0, 0, offset);
+    code.put(CALL, 0, 0, 0, MAP_LOOKUP_ELEM);
 }
 
 /// The exact filter. r6 is the packet, r7 its length, r8 its flags and version; the stack holds the cookie at -8 and the
 /// session's key at -24.
 pub(super) fn filter(groups: RawFd, sessions: RawFd) -> Option<Vec<Instruction>> {
-    let mut code = Assembler::default();
+    let mut code = Assembler::new();
     code.put(MOV64_REG, 6, 1, 0, 0);
     // len, the first field of struct __sk_buff.
     code.put(LDX_W, 7, 6, 0, 0);
@@ -105,7 +57,7 @@ pub(super) fn filter(groups: RawFd, sessions: RawFd) -> Option<Vec<Instruction>>
     code.put(MOV64_REG, 1, 6, 0, 0);
     code.put(CALL, 0, 0, 0, GET_SOCKET_COOKIE);
     code.put(STX_DW, 10, 0, -8, 0);
-    code.look_up(groups, -8);
+    look_up(&mut code, groups, -8);
     code.jump(JEQ_IMM, 0, 0, 0, Label::Pass);
     code.put(LDX_W, 1, 0, 0, 0);
     code.put(STX_W, 10, 1, -24, 0);
@@ -131,7 +83,7 @@ pub(super) fn filter(groups: RawFd, sessions: RawFd) -> Option<Vec<Instruction>>
     code.put(STX_W, 10, 0, -16, 0);
 
     code.label(Label::Lookup);
-    code.look_up(sessions, -24);
+    look_up(&mut code, sessions, -24);
     code.jump(JEQ_IMM, 0, 0, 0, Label::Pass);
     code.put(LDX_W, 1, 0, 0, 0);
     code.jump(JNE_REG, 1, 9, 0, Label::Pass);

@@ -3,7 +3,7 @@
 
 use super::{Family, PROBED_PORT, RawRoute, RawSocket};
 use crate::batch::Outgoing;
-use crate::divert::attach_classic;
+use crate::bpf::attach_classic;
 use crate::mmsg::{self, OutHeader};
 use crate::rawudp::RET_NOTHING;
 use rustix::net::sockopt as rsockopt;

@@ -63,7 +63,7 @@ const IFF_MULTICAST: u32 = 0x1000;
 #[test]
 fn a_device_for_ppp_looks_as_the_kernels_and_carries_packets() {
     in_fresh_netns_with_taps(|| {
-        let ppp = Tap::create_ppp("ppp%d").unwrap();
+        let ppp = Tap::create_ppp("ppp%d", None).unwrap();
         let sys =
             |file: &str| std::fs::read_to_string(format!("/sys/class/net/ppp0/{file}")).unwrap_or_default();
         assert_eq!((ppp.name(), ppp.link()), ("ppp0", crate::offload::Link::Ip));

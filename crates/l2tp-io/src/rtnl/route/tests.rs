@@ -125,7 +125,7 @@ fn this_host_is_reached_by_lo() {
 #[test]
 fn devices_without_ethernet_have_no_address() {
     in_fresh_netns_with_taps(|| {
-        let ppp = Tap::create_ppp("ppp0").unwrap();
+        let ppp = Tap::create_ppp("ppp0", None).unwrap();
         crate::testns::configure("ppp0", 1, 1400);
         let found = Rtnl::open().unwrap().route(ip("10.0.0.1"), ip("10.0.0.2")).unwrap();
         assert_eq!((found.index, found.device_address, found.mtu), (ppp.index(), None, 1400));

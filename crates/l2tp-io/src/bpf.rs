@@ -1,5 +1,7 @@
 //! bpf(2): hash maps, socket filters.
 
+pub(crate) mod assembler;
+
 use std::io;
 use std::mem::zeroed;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -7,12 +9,12 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// An instruction (struct bpf_insn of include/uapi/linux/bpf.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub(super) struct Instruction {
-    pub(super) code: u8,
+pub(crate) struct Instruction {
+    pub(crate) code: u8,
     /// Destination register in the low four bits, source register in the high four.
-    pub(super) registers: u8,
-    pub(super) offset: i16,
-    pub(super) immediate: i32,
+    pub(crate) registers: u8,
+    pub(crate) offset: i16,
+    pub(crate) immediate: i32,
 }
 
 /// enum bpf_cmd.
@@ -63,12 +65,12 @@ struct ProgramLoad {
 }
 
 /// A hash map with keys of `K` bytes and values of `V` bytes.
-pub(super) struct Map<const K: usize, const V: usize> {
+pub(crate) struct Map<const K: usize, const V: usize> {
     descriptor: OwnedFd,
 }
 
 impl<const K: usize, const V: usize> Map<K, V> {
-    pub(super) fn new(max_entries: u32) -> io::Result<Self> {
+    pub(crate) fn new(max_entries: u32) -> io::Result<Self> {
         let attributes = MapCreate {
             kind: BPF_MAP_TYPE_HASH,
             key_size: u32::try_from(K).unwrap_or(u32::MAX),
@@ -82,18 +84,18 @@ impl<const K: usize, const V: usize> Map<K, V> {
         Ok(Self { descriptor: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
-    pub(super) fn as_raw_fd(&self) -> RawFd {
+    pub(crate) fn as_raw_fd(&self) -> RawFd {
         self.descriptor.as_raw_fd()
     }
 
-    pub(super) fn insert(&self, key: [u8; K], value: [u8; V]) -> io::Result<()> {
+    pub(crate) fn insert(&self, key: [u8; K], value: [u8; V]) -> io::Result<()> {
         let attributes = self.element(&key, Some(&value));
         // SAFETY: `key` and `value` live through the call and have the sizes that the map was made with.
         unsafe { bpf(BPF_MAP_UPDATE_ELEM, &attributes) }.map(|_| ())
     }
 
     /// Removes an element, if it is there.
-    pub(super) fn remove(&self, key: [u8; K]) {
+    pub(crate) fn remove(&self, key: [u8; K]) {
         let attributes = self.element(&key, None);
         // SAFETY: `key` lives through the call and has the size that the map was made with.
         let _missing_is_no_error = unsafe { bpf(BPF_MAP_DELETE_ELEM, &attributes) };
@@ -111,7 +113,7 @@ impl<const K: usize, const V: usize> Map<K, V> {
 }
 
 /// Loads a socket filter that any process may have.
-pub(super) fn load_socket_filter(instructions: &[Instruction]) -> io::Result<OwnedFd> {
+pub(crate) fn load_socket_filter(instructions: &[Instruction]) -> io::Result<OwnedFd> {
     let license = c"Dual MIT/GPL";
     let attributes = ProgramLoad {
         kind: BPF_PROG_TYPE_SOCKET_FILTER,
