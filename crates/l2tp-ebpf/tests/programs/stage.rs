@@ -123,7 +123,6 @@ impl Device {
             let protocol = NonZero::new(255).map(Protocol::from_raw);
             socket_with(AddressFamily::INET, SocketType::RAW, SocketFlags::CLOEXEC, protocol).unwrap()
         });
-        host.await_running(index);
         let frames = PacketSocket::open(host, tap.name());
         Self { tap, frames, packets: packets.into() }
     }

@@ -45,7 +45,6 @@ fn is_cut(form: Form) {
     without_offloads(&tunnel.hosts, UNDERLAY);
     let [a, b] = &tunnel.hosts;
     let outside = bridge(a);
-    a.await_running(outside.index());
     let mut count = 0;
     let mut bytes = 0;
     for is_ipv6 in [false, true] {
