@@ -43,6 +43,8 @@ fn ends(end: impl Fn(&Pair, Call) -> Option<Call>) {
         });
         drop(far);
         wait::until("and at b", || pair.b.link("ppp0").is_none());
+        // The next call is not to find it on its way out.
+        wait::until("with its tunnel", || pair.b.door().ask(&Request::TunnelGet(ids(2).0), |_| {}).is_err());
     }
 }
 
