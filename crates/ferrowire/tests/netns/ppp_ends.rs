@@ -6,7 +6,7 @@ use l2tp_abi::sockaddr::Pppol2tpForm;
 use l2tp_io::rtnl::Rtnl;
 
 use crate::form::Form;
-use crate::pair::Pair;
+use crate::pair::{Pair, session_words, tunnel_words};
 use crate::ppp_call::{Call, ids};
 use crate::require;
 use crate::wait;
@@ -23,6 +23,9 @@ fn ends(end: impl Fn(&Pair, Call) -> Option<Call>) {
         return;
     }
     let mut pair = Pair::new();
+    // What the first session has opened for all stays.
+    pair.a.l2tp(&tunnel_words(Form::Udp4, 1, 1));
+    pair.a.l2tp(&session_words(1, 1, 1));
     let before = pair.a.daemon().descriptors();
     for _ in 0..3 {
         let (near, far) = call(&pair);
@@ -40,6 +43,8 @@ fn ends(end: impl Fn(&Pair, Call) -> Option<Call>) {
         });
         drop(far);
         wait::until("and at b", || pair.b.link("ppp0").is_none());
+        // The next call is not to find it on its way out.
+        wait::until("with its tunnel", || pair.b.door().ask(&Request::TunnelGet(ids(2).0), |_| {}).is_err());
     }
 }
 
