@@ -270,6 +270,9 @@ fn a_tunnel_that_is_deleted_hangs_up() {
     call.is_gone();
 }
 
+/// An LNS takes a second tunnel with the same number from the same host for the first: whoever has drawn it tries another.
+const REDIAL: &str = "redial = yes\nredial timeout = 1\n";
+
 /// Twenty LACs of one host, each an xl2tpd of its own, call one LNS at once.
 #[test]
 fn twenty_calls_at_once() {
@@ -280,7 +283,7 @@ fn twenty_calls_at_once() {
     let mut lns = Xl2tpd::start(&pair.b, LNS, "noauth\nipv6 ::2,::1\n");
     let configuration = |number| {
         let (port, lns) = (5000 + number, Form::Udp4.address(2));
-        format!("[global]\nport = {port}\n[lac b]\nlns = {lns}:1701\nautodial = yes\npppoptfile = OPTIONS\n")
+        format!("[global]\nport = {port}\n[lac b]\nlns = {lns}:1701\nautodial = yes\n{REDIAL}pppoptfile = OPTIONS\n")
     };
     let configurations: Vec<_> = (0..CALLS).map(configuration).collect();
     let mut lacs = Xl2tpd::start_many(&pair.a, &configurations, "noauth\nipv6 ::1,::2\n");
