@@ -20,6 +20,8 @@ use crate::stage::{self, Stage, underlay};
 
 /// Ports of both ends of a UDP tunnel (RFC 3931 section 4.1.2).
 const L2TP_PORT: u16 = 1701;
+/// Sent and demanded by both ends: the longest (RFC 3931 section 4.1.2.1).
+const COOKIE: [u8; 8] = *b"a cookie";
 const VXLAN_DEVICE: &str = "vx";
 const NO_KERNEL_L2TP: &str = "this kernel has no L2TP (where it has: modprobe l2tp_eth l2tp_ip l2tp_ip6)";
 /// How long a new link may take to answer its first ping.
@@ -131,7 +133,12 @@ fn await_path(host: &Host, path: Path) -> anyhow::Result<()> {
 fn join_by_l2tp(stage: &Stage, carrier: Carrier, connect: Connect) -> anyhow::Result<()> {
     for (host, number) in hosts(stage) {
         let ids = (u32::from(number), u32::from(3 - number));
-        let session = SessionCreate::ethernet(ids.0, ids.0, ids.1);
+        let cookie = COOKIE.to_vec();
+        let session = SessionCreate {
+            cookie: cookie.clone(),
+            peer_cookie: cookie,
+            ..SessionCreate::ethernet(ids.0, ids.0, ids.1)
+        };
         let requests = [Request::TunnelCreate(tunnel(carrier, number)), Request::SessionCreate(session)];
         host.apply(connect, &requests)?;
         let device = host.session(connect, ids.0, ids.0)?.ifname.context("the session has no device")?;

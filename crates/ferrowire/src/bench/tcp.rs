@@ -12,8 +12,8 @@ use super::load::Load;
 use super::site::Site;
 use super::threads::{Going, TICK};
 
-/// Bytes a system call, as iperf3 has it.
-const CHUNK_BYTES: usize = 128 << 10;
+/// Bytes a system call. Many super-frames: the last of each call is a short one, and how many there are of 128 KiB, which iperf3 has, depends on the MTU.
+const CHUNK_BYTES: usize = 1 << 20;
 /// How long a connection may take.
 const PATIENCE: Duration = Duration::from_secs(4);
 

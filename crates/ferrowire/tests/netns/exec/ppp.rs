@@ -283,7 +283,9 @@ fn twenty_calls_at_once() {
     let mut lns = Xl2tpd::start(&pair.b, LNS, "noauth\nipv6 ::2,::1\n");
     let configuration = |number| {
         let (port, lns) = (5000 + number, Form::Udp4.address(2));
-        format!("[global]\nport = {port}\n[lac b]\nlns = {lns}:1701\nautodial = yes\n{REDIAL}pppoptfile = OPTIONS\n")
+        format!(
+            "[global]\nport = {port}\n[lac b]\nlns = {lns}:1701\nautodial = yes\n{REDIAL}pppoptfile = OPTIONS\n"
+        )
     };
     let configurations: Vec<_> = (0..CALLS).map(configuration).collect();
     let mut lacs = Xl2tpd::start_many(&pair.a, &configurations, "noauth\nipv6 ::1,::2\n");
