@@ -44,7 +44,10 @@ pub(crate) fn run() -> Result<()> {
     let tested = step("tests", || test(&mut cargo(&everything), &mut outcome));
     // By default BPF carries what it can.
     let by_workers = step("tests on the user path", || test(&mut on_path("user"), &mut outcome));
-    let changing = step("tests while paths change", || test(&mut on_path("changing"), &mut outcome));
+    let mut changing = on_path("changing");
+    // A frame on its way may be overtaken by one on the new path, and the first want an order; the others change paths themselves.
+    changing.args(["--skip", "ethernet::frames_pass_untouched", "--skip", "ppp_bpf::"]);
+    let changing = step("tests while paths change", || test(&mut changing, &mut outcome));
     println!("\n{:.0} s in all", start.elapsed().as_secs_f32());
     println!("{outcome}");
     tested.and(by_workers).and(changing)

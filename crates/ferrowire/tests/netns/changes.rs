@@ -28,6 +28,8 @@ impl Changes {
             return None;
         }
         let mut connection = Connection::door().unwrap();
+        // The first has the programs loaded: what the daemon has open does not grow in the middle of a test. There may be none.
+        let _ = connection.set_path(PathRequest { session: None, path: Path::Bpf });
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
