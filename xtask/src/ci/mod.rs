@@ -45,8 +45,16 @@ pub(crate) fn run() -> Result<()> {
     // By default BPF carries what it can.
     let by_workers = step("tests on the user path", || test(&mut on_path("user"), &mut outcome));
     let mut changing = on_path("changing");
-    // A frame on its way may be overtaken by one on the new path, and the first want an order; the others change paths themselves.
-    changing.args(["--skip", "ethernet::frames_pass_untouched", "--skip", "ppp_bpf::"]);
+    // A frame on its way may be overtaken by one on the new path, and the first want an order; the second change paths themselves; the
+    // third count descriptors, of which the first session on BPF takes one for the device towards its peer.
+    changing.args([
+        "--skip",
+        "ethernet::frames_pass_untouched",
+        "--skip",
+        "ppp_bpf::",
+        "--skip",
+        "ppp_ends::",
+    ]);
     let changing = step("tests while paths change", || test(&mut changing, &mut outcome));
     println!("\n{:.0} s in all", start.elapsed().as_secs_f32());
     println!("{outcome}");
