@@ -11,6 +11,13 @@ use crate::daemon::{Daemon, FERROWIRE};
 use crate::door::Door;
 use crate::wait;
 
+/// Packets that a device was given to send.
+pub(crate) struct Sent {
+    pub(crate) packets: u64,
+    /// More, that found the queue of the other end full.
+    pub(crate) dropped: u64,
+}
+
 /// Removes what it has when it is dropped.
 pub(crate) struct Host {
     pub(crate) netns: NetNs,
@@ -119,6 +126,14 @@ impl Host {
     pub(crate) fn reach(&self, address: &str) {
         let words = ["-c", "1", "-W", "1", address];
         wait::until(&format!("{address} answers"), || self.run("ping", &words).status.success());
+    }
+
+    /// What a device has sent, by its own count.
+    pub(crate) fn sent(&self, device: &str) -> Sent {
+        let told = self.ip(&format!("-s -j link show dev {device}"));
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let count = |kind: &str| told[0]["stats64"]["tx"][kind].as_u64().unwrap();
+        Sent { packets: count("packets"), dropped: count("dropped") }
     }
 
     pub(crate) fn links(&self) -> Vec<Link> {

@@ -56,9 +56,7 @@ pub(crate) fn is_carried(host: &Host) -> bool {
 
 /// Frames that a device has sent, by its own count.
 pub(crate) fn sent_by(host: &Host, device: &str) -> u64 {
-    let output = host.run("ip", &["-s", "-j", "link", "show", "dev", device]);
-    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    told[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
+    host.sent(device).packets
 }
 
 /// The TAP below the first session's device, which only the user path reads.
