@@ -93,12 +93,12 @@ impl BpfPath {
 
     /// The device that cuts super-frames for sessions over IP, made now if there is none.
     fn cutter(&mut self) -> Result<NonZeroU32, Reason> {
-        if self.cutter.is_none() {
-            let made = Cutter::make(&mut self.programs);
-            self.cutter =
-                Some(made.map_err(|error| format!("nothing cuts its super-frames: no veth: {error}"))?);
+        if let Some(cutter) = &self.cutter {
+            return Ok(cutter.near());
         }
-        self.cutter.as_ref().map(Cutter::near).ok_or(Reason::Borrowed(""))
+        let made = Cutter::make(&mut self.programs);
+        let made = made.map_err(|error| format!("no veth could be made to cut super-frames: {error}"))?;
+        Ok(self.cutter.insert(made).near())
     }
 
     /// Has the programs carry a session as planned.
